@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The check of a document: one pass of libxml2's SAX push parser, no tree. It stops at the first
+ * thing that is wrong.
+ */
+
+#include "document.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <libxml/parser.h>
+#include <libxml/xmlerror.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <uuid.h>
+
+#include "text.h"
+
+#define CHUNK          (64U * 1024U)
+#define PATH_LEVELS    4U    /* the deepest element of interest: hookData/networkport/owner/name */
+#define VALUE_MAX_SIZE 4096U /* no name or uuid is longer */
+
+typedef struct Parser {
+        xmlParserCtxtPtr context;
+        DocumentKind expected;
+        const DocumentLimits *limits;
+        DocumentInfo *info;
+
+        uint64_t depth;
+        char path[128]; /* the elements from the root to here, "hookData/network/name" */
+        size_t path_ends[PATH_LEVELS]; /* its length at each depth */
+        bool path_valid[PATH_LEVELS];  /* false where a name was too long to be of interest */
+
+        char **value; /* where the text of the element at value_depth goes */
+        uint64_t value_depth;
+        char *uuid;        /* the uuids as the document has them; checked at the end of each */
+        bool seen_network; /* inside <hookData> */
+
+        int r; /* the first thing that was wrong */
+        char *problem;
+} Parser;
+
+void document_info_clear(DocumentInfo *info) {
+        free(info->name);
+        free(info->port_mac);
+        free(info->port_owner);
+        *info = (DocumentInfo){};
+}
+
+_printf_(3, 4)
+static void parser_fail(Parser *p, int r, const char *format, ...) {
+        va_list arguments;
+
+        if (p->r < 0)
+                return;
+        p->r = r;
+        va_start(arguments, format);
+        if (vasprintf(&p->problem, format, arguments) < 0) {
+                p->problem = NULL;
+                p->r = -ENOMEM;
+        }
+        va_end(arguments);
+        xmlStopParser(p->context);
+}
+
+static const char *path_without_hook_data(Parser *p) {
+        static const char prefix[] = "hookData/";
+
+        if (p->info->kind != DOCUMENT_HOOK_DATA)
+                return p->path;
+        return strncmp(p->path, prefix, strlen(prefix)) == 0 ? p->path + strlen(prefix) : "";
+}
+
+static void root_started(Parser *p, const char *name) {
+        static const char *const roots[] = {
+                [DOCUMENT_DOMAIN] = "domain",
+                [DOCUMENT_NETWORK] = "network",
+                [DOCUMENT_PORT] = "networkport",
+                [DOCUMENT_HOOK_DATA] = "hookData",
+        };
+
+        if (streq(name, roots[p->expected])) {
+                p->info->kind = p->expected;
+                p->info->has_port = p->expected == DOCUMENT_PORT;
+        } else if (p->expected == DOCUMENT_NETWORK && streq(name, roots[DOCUMENT_HOOK_DATA]))
+                p->info->kind = DOCUMENT_HOOK_DATA;
+        else
+                parser_fail(p, -EBADMSG, "has the root element <%.64s>, not <%s>", name,
+                            roots[p->expected]);
+}
+
+/* What the value of PATH is kept in, or NULL where it is of no interest. */
+static char **value_of(Parser *p, const char *path) {
+        if (streq(path, "domain/name") || streq(path, "network/name"))
+                return &p->info->name;
+        if (streq(path, "networkport/owner/name"))
+                return &p->info->port_owner;
+        if (streq(path, "domain/uuid") || streq(path, "network/uuid") ||
+            streq(path, "networkport/uuid") || streq(path, "networkport/owner/uuid"))
+                return &p->uuid;
+        return NULL;
+}
+
+static char *uuid_of(Parser *p, const char *path) {
+        if (streq(path, "networkport/uuid"))
+                return p->info->port_uuid;
+        if (streq(path, "networkport/owner/uuid"))
+                return p->info->port_owner_uuid;
+        return p->info->uuid;
+}
+
+static bool path_push(Parser *p, const char *name) {
+        size_t start = p->depth > 1 ? p->path_ends[p->depth - 2] : 0;
+        bool valid = p->depth == 1 || p->path_valid[p->depth - 2];
+        int n;
+
+        n = snprintf(p->path + start, sizeof(p->path) - start, "%s%s", p->depth > 1 ? "/" : "",
+                     name);
+        if (n < 0 || (size_t) n >= sizeof(p->path) - start)
+                valid = false;
+        p->path_valid[p->depth - 1] = valid;
+        p->path_ends[p->depth - 1] = valid ? start + (size_t) n : start;
+        p->path[p->path_ends[p->depth - 1]] = '\0';
+        return valid;
+}
+
+static void take_mac(Parser *p, int n_attributes, const xmlChar **attributes) {
+        for (int i = 0; i < n_attributes; i++, attributes += 5) {
+                /* localname, prefix, URI, value, end of the value */
+                if (!streq((const char *) attributes[0], "address") || attributes[1])
+                        continue;
+                free(p->info->port_mac);
+                p->info->port_mac = strndup((const char *) attributes[3],
+                                            (size_t) (attributes[4] - attributes[3]));
+                if (!p->info->port_mac)
+                        parser_fail(p, -ENOMEM, "could not be read");
+        }
+}
+
+static void hook_data_child_started(Parser *p, const char *path) {
+        bool *seen;
+
+        if (streq(path, "network"))
+                seen = &p->seen_network;
+        else if (streq(path, "networkport"))
+                seen = &p->info->has_port;
+        else
+                return;
+        if (*seen)
+                parser_fail(p, -EBADMSG, "has more than one <%s>", path);
+        *seen = true;
+}
+
+static void on_start_element(void *userdata, const xmlChar *local_name, const xmlChar *prefix,
+                             const xmlChar *uri, int n_namespaces, const xmlChar **namespaces,
+                             int n_attributes, int n_defaulted, const xmlChar **attributes) {
+        /* libvirt's own elements have no namespace; one that has is somebody's metadata. */
+        const char *name = uri ? "{}" : (const char *) local_name, *path;
+        Parser *p = userdata;
+        char **value;
+
+        if (p->r < 0)
+                return;
+        p->depth++;
+        if (p->depth > p->limits->depth) {
+                parser_fail(p, -E2BIG, "has more than %" PRIu64 " elements inside each other",
+                            p->limits->depth);
+                return;
+        }
+        if (p->depth == 1)
+                root_started(p, name);
+        if (p->r < 0 || p->depth > PATH_LEVELS || !path_push(p, name) || p->value)
+                return;
+
+        path = path_without_hook_data(p);
+        if (p->info->kind == DOCUMENT_HOOK_DATA && p->depth == 2)
+                hook_data_child_started(p, path);
+        if (streq(path, "networkport/mac"))
+                take_mac(p, n_attributes, attributes);
+
+        value = value_of(p, path);
+        if (!value)
+                return;
+        if (*value || (value == &p->uuid && *uuid_of(p, path))) {
+                parser_fail(p, -EBADMSG, "has more than one <%s>", path);
+                return;
+        }
+        *value = strdup("");
+        if (!*value)
+                parser_fail(p, -ENOMEM, "could not be read");
+        p->value = value;
+        p->value_depth = p->depth;
+}
+
+static void uuid_ended(Parser *p) {
+        const char *path = path_without_hook_data(p);
+        uuid_t uuid;
+
+        if (uuid_parse(p->uuid, uuid) < 0)
+                parser_fail(p, -EBADMSG, "has an <%s> that is not a uuid", strrchr(path, '/') + 1);
+        else
+                uuid_unparse_lower(uuid, uuid_of(p, path));
+        free(p->uuid);
+        p->uuid = NULL;
+}
+
+static void on_end_element(void *userdata, const xmlChar *local_name, const xmlChar *prefix,
+                           const xmlChar *uri) {
+        Parser *p = userdata;
+
+        if (p->r < 0)
+                return;
+        if (p->value && p->depth == p->value_depth) {
+                if (p->value == &p->uuid)
+                        uuid_ended(p);
+                p->value = NULL;
+        }
+        p->depth--;
+        if (p->depth > 0 && p->depth <= PATH_LEVELS)
+                p->path[p->path_ends[p->depth - 1]] = '\0';
+}
+
+/*
+ * As XPath's string() has it, and so libvirt: the text of the element and of all that is inside it.
+ *
+ */
+static void on_text(void *userdata, const xmlChar *text, int size) {
+        Parser *p = userdata;
+        size_t length;
+        char *grown;
+
+        if (p->r < 0 || !p->value || size <= 0)
+                return;
+        length = strlen(*p->value);
+        if (length + (size_t) size > VALUE_MAX_SIZE) {
+                parser_fail(p, -EBADMSG, "has a name or uuid of more than %u bytes",
+                            VALUE_MAX_SIZE);
+                return;
+        }
+        grown = realloc(*p->value, length + (size_t) size + 1);
+        if (!grown) {
+                parser_fail(p, -ENOMEM, "could not be read");
+                return;
+        }
+        *(char *) mempcpy(grown + length, text, (size_t) size) = '\0';
+        *p->value = grown;
+}
+
+static void on_dtd(void *userdata, const xmlChar *name, const xmlChar *external_id,
+                   const xmlChar *system_id) {
+        parser_fail(userdata, -EBADMSG, "has a DTD, and hooks' documents never have one");
+}
+
+/* The parser's own complaint, in one line. */
+static void parser_not_well_formed(Parser *p) {
+        const xmlError *e = xmlCtxtGetLastError(p->context);
+        _cleanup_free_ char *message = NULL;
+
+        if (e && e->code == XML_ERR_NO_MEMORY) {
+                parser_fail(p, -ENOMEM, "could not be read");
+                return;
+        }
+        if (e && e->message)
+                message = text_to_utf8(e->message, MIN(strcspn(e->message, "\n"), 256));
+        parser_fail(p, -EBADMSG, "is not well-formed XML: line %d: %s", e ? e->line : 0,
+                    message ? message : "no element");
+}
+
+static int parser_run(Parser *p, const char *data, size_t size) {
+        /* xmlParseChunk() returns what went wrong; without an error handler it is silent. */
+        for (size_t done = 0; p->r == 0;) {
+                size_t n = MIN(size - done, CHUNK);
+                bool last = done + n == size;
+                int r = xmlParseChunk(p->context, data + done, (int) n, last);
+
+                if (p->r < 0)
+                        break;
+                if (r != XML_ERR_OK || (last && !p->context->wellFormed)) {
+                        parser_not_well_formed(p);
+                        break;
+                }
+                if (last)
+                        break;
+                done += n;
+        }
+        return p->r;
+}
+
+static void check_identity(Parser *p) {
+        const DocumentInfo *info = p->info;
+
+        if (info->kind == DOCUMENT_HOOK_DATA && !p->seen_network)
+                parser_fail(p, -EBADMSG, "has no <network> in its <hookData>");
+        else if (info->kind != DOCUMENT_PORT && empty(info->name))
+                parser_fail(p, -EBADMSG, "has no <name>");
+        else if (info->kind != DOCUMENT_PORT && !*info->uuid)
+                parser_fail(p, -EBADMSG, "has no <uuid>");
+        else if (info->has_port && !*info->port_uuid)
+                parser_fail(p, -EBADMSG, "has no <uuid> in its <networkport>");
+}
+
+int document_check(const char *data, size_t size, DocumentKind expected,
+                   const DocumentLimits *limits, DocumentInfo *info, char **ret_problem) {
+        xmlSAXHandler handler = {
+                .initialized = XML_SAX2_MAGIC,
+                .internalSubset = on_dtd,
+                .startElementNs = on_start_element,
+                .endElementNs = on_end_element,
+                .characters = on_text,
+                .cdataBlock = on_text,
+        };
+        Parser p = {
+                .expected = expected,
+                .limits = limits,
+                .info = info,
+        };
+
+        assert(expected != DOCUMENT_HOOK_DATA);
+
+        *info = (DocumentInfo){};
+        *ret_problem = NULL;
+
+        p.context = xmlCreatePushParserCtxt(&handler, &p, NULL, 0, NULL);
+        if (!p.context)
+                return -ENOMEM;
+        /* The limits are ours, not libxml2's; without a DTD nothing can be amplified. */
+        (void) xmlCtxtUseOptions(p.context, XML_PARSE_NONET | XML_PARSE_HUGE);
+
+        if (size > limits->size)
+                parser_fail(&p, -E2BIG, "has %zu bytes, more than the %" PRIu64 " that are allowed",
+                            size, limits->size);
+        else if (text_is_blank(data, size))
+                parser_fail(&p, -EBADMSG, "is empty");
+        else if (parser_run(&p, data, size) == 0)
+                check_identity(&p);
+
+        xmlFreeParserCtxt(p.context);
+        free(p.uuid);
+        if (p.r < 0) {
+                document_info_clear(info);
+                *ret_problem = p.problem;
+        }
+        return p.r;
+}

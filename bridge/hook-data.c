@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Builds <hookData>. The parts are well-formed and have no DTD, which document.c saw to; so finding
+ * out where markup starts and ends takes no more than looking for the marks.
+ */
+
+#include "hook-data.h"
+
+#include <stdio.h>
+
+#include "text.h"
+
+typedef struct Slice {
+        const char *start, *end;
+} Slice;
+
+/* The first byte after the next MARK, or the end. */
+static const char *after(const char *p, const char *end, const char *mark) {
+        const char *found = memmem(p, (size_t) (end - p), mark, strlen(mark));
+
+        return found ? found + strlen(mark) : end;
+}
+
+/* The first byte after the markup that starts at P. */
+static const char *markup_end(const char *p, const char *end) {
+        size_t left = (size_t) (end - p);
+
+        if (left >= 4 && memcmp(p, "<!--", 4) == 0)
+                return after(p + 4, end, "-->");
+        if (left >= 9 && memcmp(p, "<![CDATA[", 9) == 0)
+                return after(p + 9, end, "]]>");
+        if (left >= 2 && memcmp(p, "<?", 2) == 0)
+                return after(p + 2, end, "?>");
+
+        /* a tag; a '>' in an attribute's value does not end it */
+        for (char quote = 0; p < end; p++)
+                if (quote) {
+                        if (*p == quote)
+                                quote = 0;
+                } else if (*p == '"' || *p == '\'')
+                        quote = *p;
+                else if (*p == '>')
+                        return p + 1;
+        return end;
+}
+
+static bool is_tag(const char *p, const char *end) {
+        return p + 1 < end && p[0] == '<' && p[1] != '!' && p[1] != '?';
+}
+
+/* From the root element's start to its end. */
+static int find_root(const Bytes *document, Slice *ret) {
+        const char *p = document->data, *end = p + document->size, *start = NULL;
+        unsigned depth = 0;
+
+        while (p < end && (p = memchr(p, '<', (size_t) (end - p)))) {
+                const char *next = markup_end(p, end);
+
+                if (is_tag(p, end)) {
+                        if (!start)
+                                start = p;
+                        if (p[1] == '/')
+                                depth--;
+                        else if (next[-2] != '/')
+                                depth++;
+                        if (depth == 0) {
+                                *ret = (Slice){ start, next };
+                                return 0;
+                        }
+                }
+                p = next;
+        }
+        return -EBADMSG;
+}
+
+/* Writes a text that stands between two pieces of markup. */
+static void write_text(FILE *stream, const char *p, const char *end) {
+        if (!text_is_blank(p, (size_t) (end - p))) {
+                (void) fwrite(p, 1, (size_t) (end - p), stream);
+                return;
+        }
+        for (; p < end; p++) {
+                (void) fputc(*p, stream);
+                if (*p == '\n')
+                        (void) fputs("  ", stream);
+        }
+}
+
+static void write_indented(FILE *stream, Slice part) {
+        const char *p = part.start;
+
+        (void) fputs("  ", stream);
+        while (p < part.end) {
+                const char *next;
+
+                if (*p == '<') {
+                        next = markup_end(p, part.end);
+                        (void) fwrite(p, 1, (size_t) (next - p), stream);
+                } else {
+                        next = memchr(p, '<', (size_t) (part.end - p));
+                        if (!next)
+                                next = part.end;
+                        write_text(stream, p, next);
+                }
+                p = next;
+        }
+        (void) fputc('\n', stream);
+}
+
+int hook_data_new(Bytes **ret, const Bytes *network, const Bytes *port) {
+        _cleanup_free_ char *text = NULL;
+        Slice network_part, port_part;
+        size_t size = 0;
+        FILE *stream;
+
+        if (find_root(network, &network_part) < 0 || (port && find_root(port, &port_part) < 0))
+                return -EBADMSG;
+
+        stream = open_memstream(&text, &size);
+        if (!stream)
+                return -ENOMEM;
+        (void) fputs("<hookData>\n", stream);
+        write_indented(stream, network_part);
+        if (port)
+                write_indented(stream, port_part);
+        (void) fputs("</hookData>", stream);
+        if (fclose(stream) != 0)
+                return -ENOMEM;
+
+        return bytes_new_take(ret, TAKE_PTR(text), size);
+}
