@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The environment that scripts find, as libvirt gives it: nothing of the service's own gets in.
+ *
+ * Source: virCommandAddEnvPassCommon() in libvirt's src/util/vircommand.c.
+ */
+
+/*
+ * LC_ALL=C, PATH, HOME, USER and LOGNAME of the account that this process runs as, TMPDIR if set;
+ * in this order. Ownership: the caller frees *ret with strv_free(). Returns 0 or a negative errno.
+ */
+int environment_new(char ***ret);
+
+/* ENVIRONMENT and VIRT_HOOKS_RUN with the run's id. Ownership and result as above. */
+int environment_for_run(char ***ret, char *const *environment, const char *run);

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Whether nobody but root and the service's own user can change what lies at a path. What root runs
+ * must not be anybody else's to write.
+ */
+
+/*
+ * Looks at the file at PATH (absolute), at every directory above it and at every symbolic link on
+ * the way: each must belong to root or to the user of this process, and none may be writable for a
+ * group or for others. A sticky directory such as /tmp may: what lies in it belongs to its owner.
+ * Returns 0, with *ret_why NULL where the path is safe, else saying what is wrong with which path
+ * and which command mends it (free() it); or -ENOMEM.
+ */
+int safe_path_check(const char *path, char **ret_why);

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The scripts on disk. No name in here comes from the bus: a path is made of a settings' directory,
+ * a type's name, and what the folder holds.
+ */
+
+#include "scripts.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "log.h"
+#include "safe-path.h"
+
+struct Scripts {
+        char *const *directories;
+        bool strict;
+        bool cached;
+        bool present[HOOK_TYPE_MAX]; /* as of loaded_at */
+        uint64_t loaded_at;
+        char **warned; /* files without an execute bit that were told of */
+};
+
+void script_list_clear(ScriptList *list) {
+        for (size_t i = 0; i < list->n; i++) {
+                free(list->scripts[i].path);
+                free(list->scripts[i].name);
+                free(list->scripts[i].why_not);
+        }
+        free(list->scripts);
+        *list = (ScriptList){};
+}
+
+static int script_list_add(ScriptList *list, Script **ret) {
+        Script *grown = reallocarray(list->scripts, list->n + 1, sizeof(Script));
+
+        if (!grown)
+                return -ENOMEM;
+        list->scripts = grown;
+        *ret = &grown[list->n++];
+        **ret = (Script){};
+        return 0;
+}
+
+/* Where a script can be: the file itself may be missing. */
+typedef struct Candidate {
+        char *path, *name;
+} Candidate;
+
+typedef struct CandidateList {
+        Candidate *candidates;
+        size_t n;
+} CandidateList;
+
+static void candidate_list_clear(CandidateList *list) {
+        for (size_t i = 0; i < list->n; i++) {
+                free(list->candidates[i].path);
+                free(list->candidates[i].name);
+        }
+        free(list->candidates);
+        *list = (CandidateList){};
+}
+
+/* DIRECTORY/NAME; NAME is below the hooks' directory. */
+static int candidate_list_add(CandidateList *list, const char *directory, const char *name) {
+        Candidate *grown = reallocarray(list->candidates, list->n + 1, sizeof(Candidate));
+
+        if (!grown)
+                return -ENOMEM;
+        list->candidates = grown;
+        grown += list->n;
+        *grown = (Candidate){ .name = strdup(name) };
+        if (asprintf(&grown->path, "%s/%s", directory, name) < 0)
+                grown->path = NULL;
+        list->n++; /* from here on the list owns what there is */
+        return grown->name && grown->path ? 0 : -ENOMEM;
+}
+
+static int is_no_dot(const struct dirent *entry) {
+        return !streq(entry->d_name, ".") && !streq(entry->d_name, "..");
+}
+
+/* By bytes, as libvirt does, and not by locale as alphasort() does. */
+static int by_bytes(const struct dirent **a, const struct dirent **b) {
+        return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The files of TYPE's .d folder in DIRECTORY. A folder that is not there has none. */
+static int list_folder(CandidateList *list, const char *directory, const char *type) {
+        _cleanup_free_ char *folder = NULL;
+        struct dirent **entries = NULL;
+        int n, r = 0;
+
+        if (asprintf(&folder, "%s/%s.d", directory, type) < 0)
+                return -ENOMEM;
+        n = scandir(folder, &entries, is_no_dot, by_bytes);
+        if (n < 0)
+                return errno == ENOENT || errno == ENOTDIR ? 0 : -errno;
+        for (int i = 0; i < n; i++) {
+                _cleanup_free_ char *name = NULL;
+
+                if (r >= 0 && asprintf(&name, "%s.d/%s", type, entries[i]->d_name) < 0)
+                        r = -ENOMEM;
+                if (r >= 0)
+                        r = candidate_list_add(list, directory, name);
+                free(entries[i]);
+        }
+        free(entries);
+        return r;
+}
+
+static int list_candidates(CandidateList *list, const char *directory, const char *type) {
+        int r = candidate_list_add(list, directory, type);
+
+        return r < 0 ? r : list_folder(list, directory, type);
+}
+
+/* As virFileIsExecutable() has it: a regular file behind any links, and any x bit for root. */
+static bool is_executable(const char *path, struct stat *ret_st) {
+        return stat(path, ret_st) == 0 && S_ISREG(ret_st->st_mode) && access(path, X_OK) == 0;
+}
+
+static int candidates_have_executable(const CandidateList *list) {
+        struct stat st;
+
+        for (size_t i = 0; i < list->n; i++)
+                if (is_executable(list->candidates[i].path, &st))
+                        return 1;
+        return 0;
+}
+
+/*
+ * The candidates of the first directory that has TYPE; those of all directories that come before
+ * have nothing executable. Returns 1, or 0 where no directory has it.
+ */
+static int find_candidates(const Scripts *scripts, HookType type, CandidateList *ret) {
+        for (char *const *directory = scripts->directories; directory && *directory; directory++) {
+                CandidateList list = {};
+                int r;
+
+                r = list_candidates(&list, *directory, hook_type_to_string(type));
+                if (r >= 0)
+                        r = candidates_have_executable(&list);
+                if (r > 0) {
+                        *ret = list;
+                        return 1;
+                }
+                candidate_list_clear(&list);
+                if (r < 0) {
+                        log_error("%s: the scripts cannot be listed: %s", *directory, strerror(-r));
+                        return r;
+                }
+        }
+        return 0;
+}
+
+/* A file that looks like a script and is none deserves a word, but not one at each call. */
+static void warn_once(Scripts *scripts, const char *path, const char *why_not) {
+        for (char **warned = scripts->warned; warned && *warned; warned++)
+                if (streq(*warned, path))
+                        return;
+        log_warning("%s: not run: %s", path, why_not);
+        if (strv_add(&scripts->warned, path) < 0)
+                return; /* then it is told again */
+}
+
+/* Says why CANDIDATE does not run. NULL: there is nothing at that path, or memory is short. */
+static char *why_passed_over(const char *path, const struct stat *st) {
+        char *why = NULL;
+        struct stat link;
+
+        if (st->st_mode == 0) {
+                if (lstat(path, &link) < 0)
+                        return NULL;
+                return strdup(
+                        "it is a symbolic link to nothing; point it to a script or remove it");
+        }
+        if (S_ISDIR(st->st_mode))
+                return strdup(
+                        "it is a directory; scripts are files, put them in the .d folder itself");
+        if (!S_ISREG(st->st_mode))
+                return strdup("it is not a regular file");
+        if (asprintf(&why, "it is not executable; 'chmod +x %s' lets it run", path) < 0)
+                return NULL;
+        return why;
+}
+
+static int take_candidate(Scripts *scripts, Candidate *candidate, bool present, bool all,
+                          ScriptList *list) {
+        _cleanup_free_ char *why_not = NULL;
+        struct stat st = {};
+        bool executable;
+        Script *script;
+        int r;
+
+        executable = is_executable(candidate->path, &st);
+        if (!executable) {
+                why_not = why_passed_over(candidate->path, &st);
+                if (!why_not)
+                        return 0;
+                warn_once(scripts, candidate->path, why_not);
+        } else if (!present)
+                why_not = strdup(
+                        "its type had no script when they were last looked for (Rescan=daemon); "
+                        "reload the service");
+        else if (scripts->strict) {
+                r = safe_path_check(candidate->path, &why_not);
+                if (r < 0)
+                        return r;
+        }
+        if (!all && (!executable || !present))
+                return 0;
+
+        r = script_list_add(list, &script);
+        if (r < 0)
+                return r;
+        script->path = TAKE_PTR(candidate->path);
+        script->name = TAKE_PTR(candidate->name);
+        script->why_not = TAKE_PTR(why_not);
+        script->unsafe = executable && present && script->why_not;
+        return 0;
+}
+
+static int take_candidates(Scripts *scripts, CandidateList *candidates, bool present, bool all,
+                           ScriptList *ret) {
+        ScriptList list = {};
+        int r = 0;
+
+        for (size_t i = 0; i < candidates->n && r >= 0; i++)
+                r = take_candidate(scripts, &candidates->candidates[i], present, all, &list);
+        if (r < 0)
+                script_list_clear(&list);
+        else
+                *ret = list;
+        return r;
+}
+
+/*
+ * Where no directory has TYPE, what lies there all the same is of interest to whoever wonders why
+ * nothing runs.
+ */
+static int find_passed_over(Scripts *scripts, HookType type, CandidateList *ret) {
+        for (char *const *directory = scripts->directories; directory && *directory; directory++) {
+                int r = list_candidates(ret, *directory, hook_type_to_string(type));
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+int scripts_find(Scripts *scripts, HookType type, bool all, ScriptList *ret) {
+        bool present = !scripts->cached || scripts->present[type];
+        CandidateList candidates = {};
+        int r = 0;
+
+        *ret = (ScriptList){};
+        if (present)
+                r = find_candidates(scripts, type, &candidates);
+        if (r == 0 && (present || all))
+                r = find_passed_over(scripts, type, &candidates);
+        if (r >= 0)
+                r = take_candidates(scripts, &candidates, present, all, ret);
+        candidate_list_clear(&candidates);
+        return r;
+}
+
+void scripts_rescan(Scripts *scripts) {
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++) {
+                CandidateList candidates = {};
+
+                /* A folder that cannot be read may hold a guard: the call itself will find out. */
+                scripts->present[type] = find_candidates(scripts, type, &candidates) != 0;
+                candidate_list_clear(&candidates);
+        }
+        scripts->warned = strv_free(scripts->warned);
+        scripts->loaded_at = now_usec(CLOCK_REALTIME);
+}
+
+uint64_t scripts_loaded_at(const Scripts *scripts) {
+        return scripts->loaded_at;
+}
+
+int scripts_new(Scripts **ret, char *const *directories, bool strict, bool cached) {
+        Scripts *scripts = malloc(sizeof(Scripts));
+
+        if (!scripts)
+                return -ENOMEM;
+        *scripts = (Scripts){
+                .directories = directories,
+                .strict = strict,
+                .cached = cached,
+        };
+        scripts_rescan(scripts);
+        *ret = scripts;
+        return 0;
+}
+
+Scripts *scripts_free(Scripts *scripts) {
+        if (!scripts)
+                return NULL;
+        strv_free(scripts->warned);
+        free(scripts);
+        return NULL;
+}
