@@ -1,0 +1,457 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * One child. It is started as posix_spawn() does it, in our memory until it executes, which costs
+ * the same however large we are, and a fork() would not; posix_spawn() itself can neither set
+ * limits nor give a pidfd. The child's end is seen through the pidfd. What it has written by then
+ * is read at once; what it had better write to the end of is waited for, but not longer than its
+ * grace.
+ */
+
+#include "process.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+#include "log.h"
+
+#define READ_SIZE     (64U * 1024U)
+#define PIPE_SIZE_MAX (1024 * 1024) /* what an unprivileged user may ask for by default */
+
+static struct rlimit initial_nofile = { .rlim_cur = 1024, .rlim_max = 4096 };
+static bool initial_nofile_known;
+
+void process_remember_limits(void) {
+        initial_nofile_known = getrlimit(RLIMIT_NOFILE, &initial_nofile) == 0;
+}
+
+/* What the child needs, made before it exists: until it executes it may only make system calls. */
+typedef struct Birth {
+        char *const *argv, *const *envp;
+        int input_fd, output_fd, error_fd;
+        int error; /* the child's errno where execve() failed: it writes into our memory */
+} Birth;
+
+static void write_exec_error(const char *path, int error) {
+        const char *description = strerrordesc_np(error);
+        struct iovec text[] = {
+                { (void *) "libvirt:  error : cannot execute binary ", 40 },
+                { (void *) path, strlen(path) },
+                { (void *) ": ", 2 },
+                { (void *) description, description ? strlen(description) : 0 },
+                { (void *) "\n", 1 },
+        };
+
+        if (writev(STDERR_FILENO, text, ELEMENTS(text)) < 0)
+                return; /* the status says it, too */
+}
+
+/* Puts FD in the place of STANDARD, which may be closed or be another of the three. */
+static void set_standard_fds(const Birth *birth) {
+        int fds[] = { birth->input_fd, birth->output_fd, birth->error_fd };
+
+        /*
+         * Out of the way first: a pipe's end may have got number 0 to 2 where we were started
+         * without them.
+         */
+        for (size_t i = 0; i < ELEMENTS(fds); i++)
+                fds[i] = fcntl(fds[i], F_DUPFD, 3);
+        for (size_t i = 0; i < ELEMENTS(fds); i++)
+                (void) dup2(fds[i], (int) i);
+        (void) syscall(SYS_close_range, 3U, ~0U, 0);
+}
+
+/* Runs in the child, and never returns. */
+static int child(void *userdata) {
+        Birth *birth = userdata;
+        struct sigaction action = { .sa_handler = SIG_DFL };
+        sigset_t none;
+
+        (void) setsid();
+        set_standard_fds(birth);
+        if (chdir("/") < 0)
+                _exit(126);
+        (void) umask(0022);
+        if (initial_nofile_known)
+                (void) setrlimit(RLIMIT_NOFILE, &initial_nofile);
+        for (int signal = 1; signal < NSIG; signal++)
+                (void) sigaction(signal, &action, NULL);
+        (void) sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+
+        (void) execve(birth->argv[0], birth->argv, birth->envp);
+
+        birth->error = errno;
+        write_exec_error(birth->argv[0], birth->error);
+        _exit(birth->error == ENOENT ? 127 : 126);
+}
+
+/* Trouble that is ours and not the script's: a call in a while may well succeed. */
+static bool is_our_trouble(int error) {
+        return error == ENOMEM || error == EAGAIN || error == ENFILE || error == EMFILE;
+}
+
+static int start_child(Process *process, Birth *birth) {
+        /*
+         * CLONE_VFORK stops us until the child has executed, so one stack is enough for all
+         * children.
+         */
+        static alignas(64) char stack[64 * 1024];
+        sigset_t all, before;
+        pid_t pid;
+
+        /* No signal may find the child in our memory. */
+        (void) sigfillset(&all);
+        (void) sigprocmask(SIG_SETMASK, &all, &before);
+        pid = clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
+                    birth, &process->pid_fd);
+        if (pid < 0)
+                birth->error = errno;
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        if (pid < 0)
+                return -birth->error;
+
+        process->pid = pid;
+        return is_our_trouble(birth->error) ? -birth->error : 0;
+}
+
+static int make_pipe(int *ret_read, int *ret_write) {
+        int fds[2];
+
+        if (pipe2(fds, O_CLOEXEC) < 0)
+                return -errno;
+        *ret_read = fds[0];
+        *ret_write = fds[1];
+        return 0;
+}
+
+static int set_nonblocking(int fd) {
+        int flags = fcntl(fd, F_GETFL);
+
+        return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+static void input_close(Process *process) {
+        process->input_source = sd_event_source_disable_unref(process->input_source);
+        process->input_fd = close_fd(process->input_fd);
+        process->input = bytes_unref(process->input);
+}
+
+/*
+ * Writes what the pipe takes. A reader that is gone is no error: a script need not read its
+ * document.
+ */
+static void input_write(Process *process) {
+        while (process->input_done < process->input->size) {
+                ssize_t n = write(process->input_fd, process->input->data + process->input_done,
+                                  process->input->size - process->input_done);
+
+                if (n < 0 && errno == EINTR)
+                        continue;
+                if (n < 0 && errno == EAGAIN)
+                        return;
+                if (n < 0)
+                        break;
+                process->input_done += (size_t) n;
+        }
+        input_close(process);
+}
+
+static int on_input_writable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        input_write(userdata);
+        return 0;
+}
+
+/* Reads once. Returns the read's result: 0 at the end of file, -EAGAIN where nothing is there. */
+static ssize_t pipe_read(int fd, Capture *capture) {
+        char buffer[READ_SIZE];
+        ssize_t n;
+
+        n = read(fd, buffer, sizeof(buffer));
+        if (n < 0)
+                return errno == EINTR ? -EAGAIN : -errno;
+        capture_append(capture, buffer, (size_t) n);
+        return n;
+}
+
+static void output_close(sd_event_source **source, int *fd) {
+        *source = sd_event_source_disable_unref(*source);
+        *fd = close_fd(*fd);
+}
+
+/* Hands a pipe that still has a writer to whoever reads on. */
+static void output_hand_over(Process *process, sd_event_source **source, int *fd) {
+        *source = sd_event_source_disable_unref(*source);
+        if (*fd >= 0)
+                drain_add(process->drain, TAKE_FD(*fd), process->name);
+}
+
+static void process_finish(Process *process) {
+        process->grace_source = sd_event_source_disable_unref(process->grace_source);
+        process->pid_source = sd_event_source_disable_unref(process->pid_source);
+        input_close(process);
+        output_hand_over(process, &process->output_source, &process->output_fd);
+        output_hand_over(process, &process->error_source, &process->error_fd);
+        process->done(process, process->userdata);
+}
+
+bool process_failed(const Process *process) {
+        return !WIFEXITED(process->status) || WEXITSTATUS(process->status) != 0;
+}
+
+/* The pipe whose text still counts, and for how long. Returns -EBADF where none does. */
+static int awaited_pipe(const Process *process, uint64_t *ret_grace) {
+        *ret_grace = process_failed(process) ? process->error_grace : process->output_grace;
+        if (*ret_grace == 0)
+                return -EBADF;
+        return process_failed(process) ? process->error_fd : process->output_fd;
+}
+
+/* A pipe came to its end: after the child's, this may be what was waited for. */
+static void maybe_finish(Process *process) {
+        uint64_t grace;
+
+        if (process->exited && awaited_pipe(process, &grace) < 0)
+                process_finish(process);
+}
+
+static int on_output_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Process *process = userdata;
+        ssize_t n = pipe_read(fd, &process->output);
+
+        if (n == 0 || (n < 0 && n != -EAGAIN)) {
+                output_close(&process->output_source, &process->output_fd);
+                maybe_finish(process);
+        }
+        return 0;
+}
+
+static int on_error_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Process *process = userdata;
+        ssize_t n = pipe_read(fd, &process->error);
+
+        if (n == 0 || (n < 0 && n != -EAGAIN)) {
+                output_close(&process->error_source, &process->error_fd);
+                maybe_finish(process);
+        }
+        return 0;
+}
+
+static int on_grace_over(sd_event_source *source, uint64_t usec, void *userdata) {
+        process_finish(userdata);
+        return 0;
+}
+
+/*
+ * Reads what the ended child left in the pipe: it is at most what the pipe holds, so that a
+ * background child that goes on writing does not keep us here.
+ */
+static void read_rest(sd_event_source **source, int *fd, Capture *capture) {
+        int left;
+        ssize_t n;
+
+        if (*fd < 0)
+                return;
+        left = fcntl(*fd, F_GETPIPE_SZ);
+        do {
+                n = pipe_read(*fd, capture);
+                left -= (int) n;
+        } while (n > 0 && left > 0);
+        if (n == 0 || (n < 0 && n != -EAGAIN))
+                output_close(source, fd);
+}
+
+static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Process *process = userdata;
+        uint64_t grace;
+        pid_t pid;
+        int r;
+
+        if (process->killed) /* until we wait for it, its group's number is nobody else's */
+                (void) kill(-process->pid, SIGKILL);
+        pid = wait4(process->pid, &process->status, WNOHANG, &process->usage);
+        if (pid == 0 || (pid < 0 && errno == EINTR))
+                return 0;
+        if (pid < 0) {
+                /*
+                 * Somebody else waited for our child: nothing is known of it, so it did not
+                 * succeed.
+                 */
+                log_error("%s: its end was lost: %m", process->name);
+                process->status = SIGKILL;
+        }
+        process->exited = true;
+        process->ended = now_usec(CLOCK_MONOTONIC);
+        process->pid_source = sd_event_source_disable_unref(process->pid_source);
+        process->pid_fd = close_fd(process->pid_fd);
+
+        read_rest(&process->output_source, &process->output_fd, &process->output);
+        read_rest(&process->error_source, &process->error_fd, &process->error);
+
+        if (awaited_pipe(process, &grace) < 0) {
+                process_finish(process);
+                return 0;
+        }
+        if (grace == UINT64_MAX)
+                return 0;
+        r = sd_event_add_time_relative(process->event, &process->grace_source, CLOCK_MONOTONIC,
+                                       grace, 1, on_grace_over, process);
+        if (r < 0) {
+                log_warning("%s: the grace for its output cannot be timed, doing without: %s",
+                            process->name, strerror(-r));
+                process_finish(process);
+        }
+        return 0;
+}
+
+/*
+ * The document goes into the pipe before the child exists where it fits: most do, and then there is
+ * nothing left to watch.
+ */
+static int prepare_input(Process *process, int *ret_child_fd) {
+        int r;
+
+        if (!process->input) {
+                *ret_child_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+                return *ret_child_fd < 0 ? -errno : 0;
+        }
+        r = make_pipe(ret_child_fd, &process->input_fd);
+        if (r < 0)
+                return r;
+        r = set_nonblocking(process->input_fd);
+        if (r < 0)
+                return r;
+        if (process->input->size > READ_SIZE) /* refused is fine, too: then it takes more turns */
+                (void) fcntl(process->input_fd, F_SETPIPE_SZ,
+                             (int) MIN(process->input->size, PIPE_SIZE_MAX));
+        input_write(process);
+        return 0;
+}
+
+static int watch_pipes(Process *process) {
+        int r;
+
+        if (process->input_fd >= 0) {
+                r = sd_event_add_io(process->event, &process->input_source, process->input_fd,
+                                    EPOLLOUT, on_input_writable, process);
+                if (r < 0)
+                        return r;
+        }
+        r = sd_event_add_io(process->event, &process->output_source, process->output_fd, EPOLLIN,
+                            on_output_readable, process);
+        if (r < 0)
+                return r;
+        return sd_event_add_io(process->event, &process->error_source, process->error_fd, EPOLLIN,
+                               on_error_readable, process);
+}
+
+static int start(Process *process, const ProcessSpec *spec) {
+        _cleanup_close_ int input_fd = -EBADF, output_fd = -EBADF, error_fd = -EBADF;
+        Birth birth;
+        int r;
+
+        r = prepare_input(process, &input_fd);
+        if (r < 0)
+                return r;
+        r = make_pipe(&process->output_fd, &output_fd);
+        if (r < 0)
+                return r;
+        r = make_pipe(&process->error_fd, &error_fd);
+        if (r < 0)
+                return r;
+        r = set_nonblocking(process->output_fd);
+        if (r < 0)
+                return r;
+        r = set_nonblocking(process->error_fd);
+        if (r < 0)
+                return r;
+
+        r = watch_pipes(process);
+        if (r < 0)
+                return r;
+
+        birth = (Birth){
+                .argv = spec->argv,
+                .envp = spec->envp,
+                .input_fd = input_fd,
+                .output_fd = output_fd,
+                .error_fd = error_fd,
+        };
+        process->started = now_usec(CLOCK_MONOTONIC);
+        r = start_child(process, &birth);
+        if (r < 0)
+                return r;
+        return sd_event_add_io(process->event, &process->pid_source, process->pid_fd, EPOLLIN,
+                               on_child_exit, process);
+}
+
+int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, process_done_t done,
+                  void *userdata) {
+        _cleanup_(process_free_pointer) Process *process = NULL;
+        int r;
+
+        process = malloc(sizeof(Process));
+        if (!process)
+                return -ENOMEM;
+        *process = (Process){
+                .output = { .head_max = spec->output_head, .tail_max = spec->output_tail },
+                .error = { .head_max = spec->error_max - spec->error_max / 2,
+                           .tail_max = spec->error_max / 2 },
+                .event = sd_event_ref(event),
+                .drain = spec->drain,
+                .input = spec->input ? bytes_ref(spec->input) : NULL,
+                .input_fd = -EBADF,
+                .output_fd = -EBADF,
+                .error_fd = -EBADF,
+                .pid_fd = -EBADF,
+                .output_grace = spec->output_grace,
+                .error_grace = spec->error_grace,
+                .done = done,
+                .userdata = userdata,
+        };
+        process->name = strdup(spec->name);
+        if (!process->name)
+                return -ENOMEM;
+
+        r = start(process, spec);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(process);
+        return 0;
+}
+
+void process_kill(Process *process, int signal) {
+        if (process->pid <= 0 || process->exited)
+                return;
+        process->killed = true;
+        (void) kill(-process->pid, signal);
+}
+
+Process *process_free(Process *process) {
+        if (!process)
+                return NULL;
+        if (process->pid > 0 && !process->exited) {
+                process_kill(process, SIGKILL);
+                while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        sd_event_source_disable_unref(process->grace_source);
+        sd_event_source_disable_unref(process->pid_source);
+        input_close(process);
+        output_close(&process->output_source, &process->output_fd);
+        output_close(&process->error_source, &process->error_fd);
+        close_fd(process->pid_fd);
+        capture_clear(&process->output);
+        capture_clear(&process->error);
+        sd_event_unref(process->event);
+        free(process->name);
+        free(process);
+        return NULL;
+}
