@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * One hook call that was let in: its scripts, one after another, and what came of them.
+ *
+ * Source: virHookCall() in libvirt's src/util/virhook.c.
+ */
+
+#include <systemd/sd-event.h>
+
+#include "caller.h"
+#include "drain.h"
+#include "process.h"
+#include "request.h"
+#include "scripts.h"
+#include "settings.h"
+
+typedef enum RunOutcome {
+        RUN_SUCCESS,        /* all scripts ended with status 0 */
+        RUN_NO_SCRIPT,      /* there was none */
+        RUN_FAILED,         /* the last one that failed ended with another status */
+        RUN_KILLED,         /* the last one that failed was killed by a signal */
+        RUN_TIMED_OUT,      /* ended by us, since its time was over */
+        RUN_CANCELLED,      /* ended by us, since somebody asked for it */
+        RUN_REFUSED,        /* a script must not be run, or could not be started */
+        RUN_INVALID_OUTPUT, /* a filter's output is not what the operation can go on with */
+        RUN_OUTCOME_MAX,
+} RunOutcome;
+
+/* What runs share. It outlives them all. */
+typedef struct RunContext {
+        sd_event *event;
+        const Settings *settings;
+        Scripts *scripts;
+        Drain *drain;
+        char **environment; /* of the scripts, where the caller gives none */
+} RunContext;
+
+typedef struct Run Run;
+
+/* Called once when the run has ended; may free it. */
+typedef void (*run_done_t)(Run *run, void *userdata);
+
+struct Run {
+        char id[UUID_TEXT_SIZE];
+        Request *request;
+        Caller *caller;
+        int started_fd; /* gets a byte just before the first script is started; -EBADF where nobody
+                           asked */
+
+        /* Valid once it has ended. */
+        RunOutcome outcome;
+        int status;       /* the exit status of RUN_FAILED, the signal of RUN_KILLED, else 0 */
+        unsigned scripts; /* how many ran */
+        const char *error_name; /* the D-Bus error that tells of it; NULL for a success */
+        char *message;          /* and its text, with the script's words; NULL for a success */
+        char *reason;  /* the same in our own words, without the script's; NULL for a success */
+        Bytes *output; /* what the chain of a filter printed; NULL where that is nothing */
+        char *error;   /* the last failing script's stderr, error_size bytes; may be NULL */
+        size_t error_size;
+        uint64_t started, ended; /* microseconds of CLOCK_MONOTONIC */
+
+        /* The rest is run.c's own. */
+        const RunContext *context;
+        ScriptList list;
+        size_t next; /* the script to run next */
+        char **environment;
+        Process *process;
+        char *argv[6];
+        bool failed;    /* a script has: from here on each gets the original document */
+        bool ending;    /* we are ending the scripts, outcome tells why */
+        Bytes *current; /* the document for the next script */
+        sd_event_source *timeout_source, *warn_source, *kill_source;
+        run_done_t done;
+        void *userdata;
+};
+
+const char *run_outcome_to_string(RunOutcome outcome);
+
+/* What the ended run means for its object. */
+HookEffect run_effect(const Run *run);
+
+/* Takes REQUEST and references CALLER. On failure REQUEST is freed, too. Returns 0 or -ENOMEM. */
+int run_new(Run **ret, const RunContext *context, Request *request, Caller *caller);
+
+/*
+ * Starts the scripts. It never fails: what goes wrong is the run's outcome. DONE may be called
+ * before this function returns.
+ */
+void run_start(Run *run, run_done_t done, void *userdata);
+
+/*
+ * Ends the running scripts; the run is done, with RUN_CANCELLED, when they have ended. WHY is half
+ * a sentence: "was cancelled by uid 0".
+ */
+void run_cancel(Run *run, const char *why);
+
+/* The process that runs now, or 0. */
+pid_t run_pid(const Run *run);
+
+Run *run_free(Run *run); /* kills what still runs; takes NULL, returns NULL */
+
+DEFINE_CLEANUP(Run, run_free);
