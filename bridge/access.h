@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Who may do what. Root and the user that the service runs as may do all, and nobody else is asked
+ * about: early in the boot nobody else is there. For other users polkit decides, and where there is
+ * no polkit, they may not.
+ *
+ * Source: polkit(8), org.freedesktop.PolicyKit1.Authority; policy/org.virt.Hooks.policy.
+ */
+
+#include "caller.h"
+
+typedef enum AccessAction {
+        ACCESS_RUN,    /* org.virt.hooks.run: run hooks */
+        ACCESS_MANAGE, /* org.virt.hooks.manage: steer the service */
+        ACCESS_ACTION_MAX,
+} AccessAction;
+
+typedef struct Access Access;
+
+/*
+ * CALLER may do what MESSAGE asks for. Nothing of the message has been read. A negative result,
+ * with *error or without, becomes the message's error reply; otherwise the callee sees to the
+ * reply.
+ */
+typedef int (*access_granted_t)(sd_bus_message *message, Caller *caller, void *userdata,
+                                sd_bus_error *error);
+
+int access_new(Access **ret, sd_bus *bus, Callers *callers);
+Access *access_free(Access *access); /* takes NULL, returns NULL */
+
+/*
+ * Asks whether the sender of MESSAGE may do ACTION, and then calls GRANTED, now or later, or
+ * answers the message with AccessDenied. Returns 1, as a method handler does that sees to the
+ * reply; or a negative errno with *error set.
+ */
+int access_check(Access *access, sd_bus_message *message, AccessAction action,
+                 access_granted_t granted, void *userdata, sd_bus_error *error);
+
+/* The connection is gone: nothing of it waits for polkit any more. */
+void access_caller_gone(Access *access, const Caller *caller);
+
+DEFINE_CLEANUP(Access, access_free);

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The known callers, in a tree by unique name. One whose identity is being asked for parks its
+ * calls, in order.
+ */
+
+#include "caller.h"
+
+#include <assert.h>
+#include <search.h>
+#include <stdio.h>
+#include <systemd/sd-login.h>
+
+#include "bus-errors.h"
+#include "log.h"
+#include "text.h"
+
+typedef struct ParkedCall ParkedCall;
+
+struct ParkedCall {
+        sd_bus_message *message;
+        caller_identified_t identified;
+        void *userdata;
+        ParkedCall *next;
+};
+
+struct Callers {
+        sd_bus *bus;
+        sd_bus_slot *name_owner_changed;
+        void *by_name; /* tsearch(3) */
+        caller_gone_t gone;
+        void *userdata;
+};
+
+static int by_name(const void *a, const void *b) {
+        return strcmp(((const Caller *) a)->name, ((const Caller *) b)->name);
+}
+
+static ParkedCall *parked_call_free(ParkedCall *parked) {
+        ParkedCall *next = parked->next;
+
+        sd_bus_message_unref(parked->message);
+        free(parked);
+        return next;
+}
+
+Caller *caller_ref(Caller *caller) {
+        assert(caller->references > 0);
+        caller->references++;
+        return caller;
+}
+
+Caller *caller_unref(Caller *caller) {
+        if (!caller)
+                return NULL;
+        assert(caller->references > 0);
+        if (--caller->references > 0)
+                return NULL;
+        sd_bus_slot_unref(caller->query);
+        while (caller->parked)
+                caller->parked = parked_call_free(caller->parked);
+        free(caller->name);
+        free(caller->comm);
+        free(caller->unit);
+        free(caller);
+        return NULL;
+}
+
+/* The parent of PID; 0 where it is gone or has none. */
+static pid_t parent_of(pid_t pid) {
+        char path[64], stat[512], *end;
+        FILE *file;
+        size_t n;
+        int parent;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
+        file = fopen(path, "re");
+        if (!file)
+                return 0;
+        n = fread(stat, 1, sizeof(stat) - 1, file);
+        (void) fclose(file);
+        stat[n] = '\0';
+        end = strrchr(stat, ')'); /* the process's name may have any characters, parentheses too */
+        return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+}
+
+bool caller_descends_from(const Caller *caller, pid_t ancestor) {
+        bool once = false;
+
+        for (size_t i = 0; i < caller->n_ancestors && !once; i++)
+                once = caller->ancestors[i] == ancestor;
+        if (!once)
+                return false;
+        /* It was so at the first call. A number may be another process's by now. */
+        for (pid_t pid = caller->pid; pid > 1; pid = parent_of(pid))
+                if (pid == ancestor)
+                        return true;
+        return false;
+}
+
+static char *read_comm(pid_t pid) {
+        char path[64], comm[64];
+        FILE *file;
+        size_t n;
+
+        (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) pid);
+        file = fopen(path, "re");
+        if (!file)
+                return NULL;
+        n = fread(comm, 1, sizeof(comm), file);
+        (void) fclose(file);
+        if (n > 0 && comm[n - 1] == '\n')
+                n--;
+        return text_to_utf8(comm, n);
+}
+
+/*
+ * What /proc says of the caller is of use where it can be had, and no call fails where it cannot.
+ *
+ */
+static void caller_look_up_process(Caller *caller) {
+        for (pid_t pid = caller->pid; pid > 1 && caller->n_ancestors < CALLER_ANCESTORS_MAX;
+             pid = parent_of(pid))
+                caller->ancestors[caller->n_ancestors++] = pid;
+        caller->comm = read_comm(caller->pid);
+        if (sd_pid_get_unit(caller->pid, &caller->unit) < 0 &&
+            sd_pid_get_user_unit(caller->pid, &caller->unit) < 0)
+                caller->unit = NULL;
+}
+
+static int read_credentials(Caller *caller, sd_bus_message *reply) {
+        const char *key;
+        uint32_t value;
+        bool have_uid = false;
+        int r;
+
+        r = sd_bus_message_enter_container(reply, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(reply, 'e', "sv")) > 0) {
+                r = sd_bus_message_read(reply, "s", &key);
+                if (r < 0)
+                        return r;
+                if (streq(key, "UnixUserID") || streq(key, "ProcessID")) {
+                        r = sd_bus_message_read(reply, "v", "u", &value);
+                        if (r < 0)
+                                return r;
+                        if (streq(key, "UnixUserID")) {
+                                caller->uid = value;
+                                have_uid = true;
+                        } else
+                                caller->pid = (pid_t) value;
+                } else {
+                        r = sd_bus_message_skip(reply, "v");
+                        if (r < 0)
+                                return r;
+                }
+                r = sd_bus_message_exit_container(reply);
+                if (r < 0)
+                        return r;
+        }
+        if (r < 0)
+                return r;
+        return have_uid ? 0 : -ENODATA;
+}
+
+/* Tells of all parked calls, in order: KNOWN is CALLER, or NULL where nobody can say who it is. */
+static void caller_unpark(Caller *caller, Caller *known) {
+        while (caller->parked) {
+                ParkedCall *parked = caller->parked;
+
+                caller->parked = parked->next;
+                caller->pending--;
+                parked->identified(parked->message, known, parked->userdata);
+                (void) parked_call_free(parked);
+        }
+}
+
+static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        /* What is called back may lose the connection, and with it this caller. */
+        _cleanup_(caller_unref_pointer) Caller *caller = caller_ref(userdata);
+        const sd_bus_error *failure = sd_bus_message_get_error(reply);
+        int r;
+
+        caller->query = sd_bus_slot_unref(caller->query);
+        r = failure ? -sd_bus_error_get_errno(failure) : read_credentials(caller, reply);
+        if (r < 0) { /* the next call asks again */
+                caller_unpark(caller, NULL);
+                return 0;
+        }
+        caller_look_up_process(caller);
+        caller_unpark(caller, caller);
+        caller->identified = true; /* from here on nobody needs to wait behind the parked calls */
+        return 0;
+}
+
+static int caller_new(Callers *callers, const char *name, Caller **ret) {
+        _cleanup_(caller_unref_pointer) Caller *caller = NULL;
+
+        caller = calloc(1, sizeof(Caller));
+        if (!caller)
+                return -ENOMEM;
+        caller->references = 1;
+        caller->name = strdup(name);
+        if (!caller->name || !tsearch(caller, &callers->by_name, by_name))
+                return -ENOMEM;
+        *ret = TAKE_PTR(caller); /* the tree's reference */
+        return 0;
+}
+
+static Caller *callers_find(Callers *callers, const char *name) {
+        Caller key = { .name = (char *) name };
+        void *node = tfind(&key, &callers->by_name, by_name);
+
+        return node ? *(Caller **) node : NULL;
+}
+
+static int caller_park(Caller *caller, sd_bus_message *message, caller_identified_t identified,
+                       void *userdata) {
+        ParkedCall *parked = malloc(sizeof(ParkedCall)), **last = &caller->parked;
+
+        if (!parked)
+                return -ENOMEM;
+        *parked = (ParkedCall){
+                .message = sd_bus_message_ref(message),
+                .identified = identified,
+                .userdata = userdata,
+        };
+        while (*last)
+                last = &(*last)->next;
+        *last = parked;
+        caller->pending++;
+        return 0;
+}
+
+int callers_identify(Callers *callers, sd_bus_message *message, caller_identified_t identified,
+                     void *userdata, sd_bus_error *error) {
+        const char *name = sd_bus_message_get_sender(message);
+        Caller *caller;
+        int r;
+
+        if (!name)
+                return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                         "The call has no sender: connect through a bus");
+        caller = callers_find(callers, name);
+        if (!caller) {
+                r = caller_new(callers, name, &caller);
+                if (r < 0)
+                        return r;
+        }
+        if (caller->identified) {
+                identified(message, caller, userdata);
+                return 0;
+        }
+
+        if (caller->pending >= CALLER_PENDING_MAX)
+                return sd_bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "%u calls of this connection wait to be let in already: wait for replies",
+                        CALLER_PENDING_MAX);
+        if (!caller->parked) {
+                r = sd_bus_call_method_async(callers->bus, &caller->query, "org.freedesktop.DBus",
+                                             "/org/freedesktop/DBus", "org.freedesktop.DBus",
+                                             "GetConnectionCredentials", on_credentials, caller,
+                                             "s", name);
+                if (r < 0)
+                        return r;
+        }
+        return caller_park(caller, message, identified, userdata);
+}
+
+static void callers_forget(Callers *callers, Caller *caller) {
+        (void) tdelete(caller, &callers->by_name, by_name);
+        caller->gone = true;
+        caller_unpark(caller, NULL);
+        callers->gone(caller, callers->userdata);
+        caller_unref(caller);
+}
+
+static int on_name_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
+        Callers *callers = userdata;
+        const char *name;
+        Caller *caller;
+        int r;
+
+        r = sd_bus_message_read(signal, "s", &name);
+        if (r < 0)
+                return 0; /* the bus's own signals are in order; a forged one is nobody's */
+        caller = callers_find(callers, name);
+        if (caller)
+                callers_forget(callers, caller);
+        return 0;
+}
+
+int callers_new(Callers **ret, sd_bus *bus, caller_gone_t gone, void *userdata) {
+        _cleanup_(callers_free_pointer) Callers *callers = calloc(1, sizeof(Callers));
+        int r;
+
+        if (!callers)
+                return -ENOMEM;
+        callers->bus = sd_bus_ref(bus);
+        callers->gone = gone;
+        callers->userdata = userdata;
+        /* Only names that vanish: arg2 is the new owner. */
+        r = sd_bus_add_match(
+                bus, &callers->name_owner_changed,
+                "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
+                "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
+                on_name_owner_changed, callers);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(callers);
+        return 0;
+}
+
+Callers *callers_free(Callers *callers) {
+        if (!callers)
+                return NULL;
+        while (callers->by_name) {
+                Caller *caller = *(Caller **) callers->by_name;
+
+                (void) tdelete(caller, &callers->by_name, by_name);
+                caller_unref(caller);
+        }
+        sd_bus_slot_unref(callers->name_owner_changed);
+        sd_bus_unref(callers->bus);
+        free(callers);
+        return NULL;
+}
