@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The service as a whole: setting up, reloading, and coming to an end without leaving a caller
+ * unanswered.
+ */
+
+#include "bridge.h"
+
+#include <assert.h>
+#include <systemd/sd-daemon.h>
+
+#include "bridge-bus.h"
+#include "call.h"
+#include "environment.h"
+#include "log.h"
+
+/* A connection is gone: what it let wait goes, what runs is finished. */
+static void on_caller_gone(Caller *caller, void *userdata) {
+        Bridge *bridge = userdata;
+        Call *call = TAILQ_FIRST(&bridge->calls);
+
+        access_caller_gone(bridge->access, caller);
+        while (call) {
+                Call *next = TAILQ_NEXT(call, calls);
+
+                if (call->caller == caller && !call_is_running(call))
+                        call_drop(call);
+                call = next;
+        }
+}
+
+Ticket *bridge_find_parent(Bridge *bridge, const Caller *caller) {
+        Call *call;
+
+        /*
+         * Whoever descends from a script descends from us: this spares the search for all others.
+         *
+         */
+        if (!caller_descends_from(caller, getpid()))
+                return NULL;
+        TAILQ_FOREACH (call, &bridge->calls, calls) {
+                pid_t pid = call->run ? run_pid(call->run) : 0;
+
+                if (pid > 0 && caller_descends_from(caller, pid))
+                        return call->ticket;
+        }
+        return NULL;
+}
+
+char *const *bridge_hooks_directories(const Bridge *bridge) {
+        return bridge->options->hooks_directories ? bridge->options->hooks_directories
+                                                  : bridge->settings->hooks_directories;
+}
+
+int bridge_reload(Bridge *bridge) {
+        _cleanup_(settings_free_pointer) Settings *settings = NULL;
+        Scripts *scripts;
+        int r;
+
+        r = settings_load(&settings, bridge->options->settings_file,
+                          bridge->options->settings_required);
+        if (r < 0)
+                return r;
+        r = scripts_new(&scripts,
+                        bridge->options->hooks_directories ? bridge->options->hooks_directories
+                                                           : settings->hooks_directories,
+                        settings->ownership == OWNERSHIP_STRICT, settings->rescan == RESCAN_DAEMON);
+        if (r < 0)
+                return r;
+
+        scripts_free(bridge->context.scripts);
+        bridge->context.scripts = scripts;
+        settings_free(bridge->settings);
+        bridge->settings = TAKE_PTR(settings);
+        bridge->context.settings = bridge->settings;
+        queue_set_limits(bridge->queue,
+                         &(QueueLimits){
+                                 .running = bridge->settings->max_running,
+                                 .waiting = bridge->settings->max_waiting,
+                                 .waiting_per_caller = bridge->settings->max_waiting_per_caller,
+                         });
+        bridge_bus_reloaded(bridge);
+        return 0;
+}
+
+void bridge_daemon_reported(Bridge *bridge, const HookOperation *operation) {
+        if (operation->type != HOOK_DAEMON || bridge->settings->rescan != RESCAN_DAEMON)
+                return;
+        scripts_rescan(bridge->context.scripts);
+        bridge_bus_reloaded(bridge);
+}
+
+static void cancel_running(Bridge *bridge, const char *why) {
+        Call *call;
+
+        TAILQ_FOREACH (call, &bridge->calls, calls)
+                if (call_is_running(call))
+                        run_cancel(call->run, why);
+}
+
+static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        log_warning("Hooks still run after StopTimeout=, ending them");
+        cancel_running(userdata, "it was ended by the service's shutdown");
+        return 0;
+}
+
+static void send_waiting_away(Bridge *bridge) {
+        Call *call = TAILQ_FIRST(&bridge->calls);
+
+        while (call) {
+                Call *next = TAILQ_NEXT(call, calls);
+
+                if (!call_is_running(call))
+                        call_send_away(call);
+                call = next;
+        }
+}
+
+void bridge_call_ended(Bridge *bridge) {
+        if (bridge->stopping && TAILQ_EMPTY(&bridge->calls))
+                (void) sd_event_exit(bridge->event, bridge->exit_code);
+}
+
+void bridge_stop(Bridge *bridge, int exit_code) {
+        int r;
+
+        if (bridge->stopping) {
+                cancel_running(bridge, "it was ended by the service's shutdown");
+                return;
+        }
+        bridge->stopping = true;
+        bridge->exit_code = exit_code;
+        (void) sd_notify(0, "STOPPING=1");
+        send_waiting_away(bridge);
+        if (TAILQ_EMPTY(&bridge->calls)) {
+                bridge_call_ended(bridge);
+                return;
+        }
+        log_info("Waiting for %u running hooks to end", queue_running(bridge->queue));
+        if (bridge->settings->stop_timeout == UINT64_MAX)
+                return;
+        r = sd_event_add_time_relative(bridge->event, &bridge->stop_source, CLOCK_MONOTONIC,
+                                       bridge->settings->stop_timeout, 0, on_stop_timeout, bridge);
+        if (r < 0)
+                log_warning("The end of the running hooks cannot be timed, ignoring: %s",
+                            strerror(-r));
+}
+
+/*
+ * Without the bus nobody can be answered, nor call: what runs is finished, for the guests' sake,
+ * and that is all.
+ */
+static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        log_error("The connection to the bus is lost, ending");
+        bridge_stop(userdata, EXIT_FAILURE);
+        return 0;
+}
+
+static int bridge_set_up(Bridge *bridge) {
+        int r;
+
+        r = drain_new(&bridge->context.drain, bridge->event);
+        if (r < 0)
+                return r;
+        r = environment_new(&bridge->context.environment);
+        if (r < 0)
+                return r;
+        r = queue_new(&bridge->queue, call_run);
+        if (r < 0)
+                return r;
+        r = report_new(&bridge->report, bridge->bus);
+        if (r < 0)
+                return r;
+        r = callers_new(&bridge->callers, bridge->bus, on_caller_gone, bridge);
+        if (r < 0)
+                return r;
+        r = access_new(&bridge->access, bridge->bus, bridge->callers);
+        if (r < 0)
+                return r;
+        r = sd_bus_add_match(bridge->bus, NULL,
+                             "type='signal',sender='org.freedesktop.DBus.Local',"
+                             "path='/org/freedesktop/DBus/Local',"
+                             "interface='org.freedesktop.DBus.Local',member='Disconnected'",
+                             on_disconnected, bridge);
+        if (r < 0)
+                return r;
+        return bridge_bus_publish(bridge);
+}
+
+int bridge_new(Bridge **ret, sd_event *event, sd_bus *bus, const BridgeOptions *options) {
+        _cleanup_(bridge_free_pointer) Bridge *bridge = NULL;
+        int r;
+
+        bridge = malloc(sizeof(Bridge));
+        if (!bridge)
+                return -ENOMEM;
+        *bridge = (Bridge){
+                .event = sd_event_ref(event),
+                .bus = sd_bus_ref(bus),
+                .options = options,
+                .context.event = event,
+        };
+        TAILQ_INIT(&bridge->calls);
+        r = bridge_set_up(bridge);
+        if (r >= 0)
+                r = bridge_reload(bridge);
+        if (r < 0) {
+                log_error("The service cannot be set up: %s", strerror(-r));
+                return r;
+        }
+        *ret = TAKE_PTR(bridge);
+        return 0;
+}
+
+Bridge *bridge_free(Bridge *bridge) {
+        if (!bridge)
+                return NULL;
+        while (!TAILQ_EMPTY(&bridge->calls))
+                call_free(TAILQ_FIRST(&bridge->calls));
+        access_free(bridge->access);
+        callers_free(bridge->callers);
+        report_free(bridge->report);
+        queue_free(bridge->queue);
+        sd_event_source_disable_unref(bridge->stop_source);
+        scripts_free(bridge->context.scripts);
+        strv_free(bridge->context.environment);
+        drain_free(bridge->context.drain);
+        settings_free(bridge->settings);
+        sd_bus_unref(bridge->bus);
+        sd_event_unref(bridge->event);
+        free(bridge);
+        return NULL;
+}

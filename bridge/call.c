@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Calls. Arguments are read once, straight into a request; strings of a message live as long as the
+ * message, so that a document is never copied on its way to the script.
+ */
+
+#include "call.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+#include "bus-errors.h"
+#include "log.h"
+
+static void call_end_intake(Call *call) {
+        if (!call->intake)
+                return;
+        call->intake = intake_free(call->intake);
+        call->caller->waiting--;
+        call->bridge->n_intakes--;
+}
+
+Call *call_free(Call *call) {
+        Bridge *bridge;
+
+        if (!call)
+                return NULL;
+        bridge = call->bridge;
+        TAILQ_REMOVE(&bridge->calls, call, calls);
+        call_end_intake(call);
+        if (call->message) /* on no path does a caller wait for ever */
+                (void) sd_bus_reply_method_errorf(call->message, ERROR_SHUTTING_DOWN,
+                                                  "The service is going away: call again");
+        run_free(call->run);
+        request_free(call->request);
+        close_fd(call->started_fd);
+        caller_unref(call->caller);
+        sd_bus_message_unref(call->message);
+        queue_leave(call->ticket); /* others may run before this returns */
+        free(call);
+        bridge_call_ended(bridge);
+        return NULL;
+}
+
+static int call_new(Bridge *bridge, sd_bus_message *message, Caller *caller, Call **ret,
+                    sd_bus_error *error) {
+        Call *call;
+
+        if (bridge->stopping)
+                return sd_bus_error_setf(
+                        error, ERROR_SHUTTING_DOWN,
+                        "The service is shutting down: call again when it is back");
+        call = malloc(sizeof(Call));
+        if (!call)
+                return -ENOMEM;
+        *call = (Call){
+                .bridge = bridge,
+                .message = sd_bus_message_ref(message),
+                .caller = caller_ref(caller),
+                .started_fd = -EBADF,
+        };
+        TAILQ_INSERT_TAIL(&bridge->calls, call, calls);
+        *ret = call;
+        return 0;
+}
+
+bool call_is_running(const Call *call) {
+        return call->ticket && ticket_is_running(call->ticket);
+}
+
+/* The handler answers for a call that failed before it waited for anything. */
+static int call_fail(Call *call, int r) {
+        call->message = sd_bus_message_unref(call->message);
+        call_free(call);
+        return r;
+}
+
+void call_send_away(Call *call) {
+        (void) sd_bus_reply_method_errorf(
+                call->message, ERROR_SHUTTING_DOWN,
+                "The service is shutting down, and nothing was run: call again when it is back");
+        call_drop(call);
+}
+
+void call_drop(Call *call) {
+        call->message = sd_bus_message_unref(call->message);
+        call_free(call);
+}
+
+static void call_reply_error(Call *call, int r, sd_bus_error *error) {
+        r = sd_bus_reply_method_errno(call->message, r, error);
+        if (r < 0)
+                log_warning("A call could not be answered, ignoring: %s", strerror(-r));
+        call->message = sd_bus_message_unref(call->message);
+}
+
+/* What the five methods say of a run that did not succeed. */
+static int reply_failure(Call *call) {
+        const Run *run = call->run;
+
+        return sd_bus_reply_method_errorf(call->message, run->error_name, "%s",
+                                          run->message ? run->message
+                                                       : run_outcome_to_string(run->outcome));
+}
+
+/* The document to go on with, for a filter; the message gets the one copy that it needs. */
+static int append_output(sd_bus_message *reply, const Run *run) {
+        const Bytes *output = run->output ? run->output : run->request->document;
+        char *space;
+        int r;
+
+        if (!run->request->operation.filter || !output)
+                return sd_bus_message_append(reply, "s", "");
+        r = sd_bus_message_append_string_space(reply, output->size, &space);
+        if (r < 0)
+                return r;
+        memcpy(space, output->data, output->size);
+        return 0;
+}
+
+static int reply_verdict(Call *call) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        const Run *run = call->run;
+        int r;
+
+        if (run_effect(run) != HOOK_EFFECT_PROCEED)
+                return reply_failure(call);
+        r = sd_bus_message_new_method_return(call->message, &reply);
+        if (r >= 0)
+                r = append_output(reply, run);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "us", run->scripts, run->id);
+        return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
+}
+
+static int append_text(sd_bus_message *reply, const char *key, const char *text) {
+        return empty(text) ? 0 : sd_bus_message_append(reply, "{sv}", key, "s", text);
+}
+
+static int append_details(sd_bus_message *reply, const Run *run) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "effect", "s",
+                                          hook_effect_to_string(run_effect(run)), "duration_usec",
+                                          "t", run->ended - run->started, "scripts", "u",
+                                          run->scripts);
+        if (r >= 0)
+                r = append_text(reply, "uuid", run->request->info.uuid);
+        if (r >= 0)
+                r = append_text(reply, "reason", run->reason);
+        if (r >= 0)
+                r = append_text(reply, "message", run->message);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int reply_raw(Call *call) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_close_ int output_fd = -EBADF, error_fd = -EBADF;
+        const Run *run = call->run;
+        int r;
+
+        /* Nothing was run, and the caller may try elsewhere: that is no result. */
+        if (run->error_name && streq(run->error_name, ERROR_LIMIT_EXCEEDED))
+                return reply_failure(call);
+
+        output_fd = bytes_to_sealed_fd("virt-hooks-output", run->output ? run->output->data : NULL,
+                                       run->output ? run->output->size : 0);
+        if (output_fd < 0)
+                return output_fd;
+        error_fd = bytes_to_sealed_fd("virt-hooks-errors", run->error, run->error_size);
+        if (error_fd < 0)
+                return error_fd;
+        r = sd_bus_message_new_method_return(call->message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "sihhs", run_outcome_to_string(run->outcome),
+                                          run->status, output_fd, error_fd, run->id);
+        if (r >= 0)
+                r = append_details(reply, run);
+        return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
+}
+
+/* The reply goes first, then the signal: no caller waits for the observers. */
+static void on_run_done(Run *run, void *userdata) {
+        Call *call = userdata;
+        Bridge *bridge = call->bridge;
+        int r;
+
+        r = call->raw ? reply_raw(call) : reply_verdict(call);
+        if (r < 0)
+                call_reply_error(call, r, NULL);
+        call->message = sd_bus_message_unref(call->message);
+
+        bridge->n_runs++;
+        if (run_effect(run) != HOOK_EFFECT_PROCEED)
+                bridge->n_failures++;
+        report_finished(bridge->report, run);
+        call_free(call);
+}
+
+void call_run(void *userdata) {
+        Call *call = userdata;
+
+        bridge_daemon_reported(call->bridge, &call->run->request->operation);
+        report_started(call->bridge->report, call->run);
+        run_start(call->run, on_run_done, call);
+}
+
+/*
+ * The request is complete: from here on it is the queue that decides. Returns 1 or a negative
+ * errno; after a success the call may be over.
+ */
+static int call_enqueue(Call *call, sd_bus_error *error) {
+        Bridge *bridge = call->bridge;
+        int r;
+
+        r = run_new(&call->run, &bridge->context, TAKE_PTR(call->request), call->caller);
+        if (r < 0)
+                return r;
+        call->run->started_fd = TAKE_FD(call->started_fd);
+        r = queue_enter(bridge->queue, &call->ticket, call->run->request->operation.type,
+                        call->run->request->object, call->caller,
+                        bridge_find_parent(bridge, call->caller), call, error);
+        return r < 0 ? r : 1;
+}
+
+static void unref_message(void *message) {
+        sd_bus_message_unref(message);
+}
+
+/* A string of MESSAGE as bytes that keep the message. An empty one is none. */
+static int borrow_string(sd_bus_message *message, const char *s, Bytes **ret) {
+        *ret = NULL;
+        return *s ? bytes_new(ret, s, strlen(s), unref_message, sd_bus_message_ref(message)) : 0;
+}
+
+static int set_document(Call *call, const char *main, const char *port, sd_bus_error *error) {
+        _cleanup_(bytes_unref_pointer) Bytes *main_bytes = NULL, *port_bytes = NULL;
+        int r;
+
+        r = borrow_string(call->message, main, &main_bytes);
+        if (r >= 0)
+                r = borrow_string(call->message, port, &port_bytes);
+        if (r >= 0)
+                r = request_set_document(call->request, main_bytes, port_bytes,
+                                         &call->bridge->settings->document, error);
+        return r;
+}
+
+int call_method(Bridge *bridge, sd_bus_message *message, Caller *caller, HookType type,
+                sd_bus_error *error) {
+        RequestArguments arguments = { .type = type, .object = "" };
+        const char *main = "", *port = "";
+        Call *call;
+        int r;
+
+        r = type == HOOK_DAEMON ? 0 : sd_bus_message_read(message, "s", &arguments.object);
+        if (r >= 0)
+                r = sd_bus_message_read(message, "sss", &arguments.operation,
+                                        &arguments.suboperation, &arguments.extra);
+        if (r >= 0 && type != HOOK_DAEMON)
+                r = sd_bus_message_read(message, "s", &main);
+        if (r >= 0 && type == HOOK_NETWORK)
+                r = sd_bus_message_read(message, "s", &port);
+        if (r < 0)
+                return r;
+
+        r = call_new(bridge, message, caller, &call, error);
+        if (r < 0)
+                return r;
+        r = request_new(&call->request, &arguments, error);
+        if (r >= 0)
+                r = set_document(call, main, port, error);
+        if (r >= 0)
+                r = call_enqueue(call, error);
+        return r < 0 ? call_fail(call, r) : r;
+}
+
+/* What the caller of Run() may ask for. The vector's strings are the message's. */
+typedef struct RawOptions {
+        char **environment;
+        int lenient;
+        uint64_t timeout;
+        int started_fd; /* the message's */
+} RawOptions;
+
+static int read_option(sd_bus_message *message, RawOptions *options, sd_bus_error *error) {
+        const char *name;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &name);
+        if (r < 0)
+                return r;
+        if (streq(name, "lenient"))
+                return sd_bus_message_read(message, "v", "b", &options->lenient);
+        if (streq(name, "timeout"))
+                return sd_bus_message_read(message, "v", "t", &options->timeout);
+        if (streq(name, "started"))
+                return sd_bus_message_read(message, "v", "h", &options->started_fd);
+        if (streq(name, "environment")) {
+                r = sd_bus_message_enter_container(message, 'v', "as");
+                if (r >= 0)
+                        options->environment = strv_free(options->environment);
+                if (r >= 0)
+                        r = sd_bus_message_read_strv(message, &options->environment);
+                return r < 0 ? r : sd_bus_message_exit_container(message);
+        }
+        return sd_bus_error_setf(
+                error, SD_BUS_ERROR_INVALID_ARGS,
+                "Run() has no option '%.64s': it has environment, lenient, timeout, started", name);
+}
+
+static int read_options(sd_bus_message *message, RawOptions *options, sd_bus_error *error) {
+        int r;
+
+        r = sd_bus_message_enter_container(message, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+                r = read_option(message, options, error);
+                if (r == -ENXIO) /* sd-bus's word for another type inside the variant */
+                        return sd_bus_error_setf(
+                                error, SD_BUS_ERROR_INVALID_ARGS,
+                                "An option of Run() has a value of the wrong type: see "
+                                "org.virt.Hooks(5)");
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(message);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int check_started_fd(int fd, sd_bus_error *error) {
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
+                return sd_bus_error_setf(
+                        error, SD_BUS_ERROR_INVALID_ARGS,
+                        "The option 'started' takes a pipe or a socket, which this is not");
+        return 0;
+}
+
+static int apply_options(Call *call, const RawOptions *options, sd_bus_error *error) {
+        int r;
+
+        if (options->environment) {
+                if (call->caller->uid != 0)
+                        return sd_bus_error_setf(
+                                error, SD_BUS_ERROR_ACCESS_DENIED,
+                                "The option 'environment' is for root alone: leave it out");
+                r = request_set_environment(call->request, options->environment, error);
+                if (r < 0)
+                        return r;
+        }
+        if (options->timeout > 0)
+                call->request->timeout = options->timeout;
+        if (options->started_fd >= 0) {
+                r = check_started_fd(options->started_fd, error);
+                if (r < 0)
+                        return r;
+                call->started_fd = fcntl(options->started_fd, F_DUPFD_CLOEXEC, 3);
+                if (call->started_fd < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+/* The document is there, or, with R < 0, it will never be. */
+static int take_document(Call *call, int r, Bytes *document, sd_bus_error *error) {
+        const Request *request = call->request;
+        uint64_t max = call->bridge->settings->document.size;
+
+        if (r == -E2BIG || (document && document->size > max))
+                return sd_bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The document for %s '%s' has more than %" PRIu64
+                        " bytes: pass a smaller one, or raise MaxDocument= in virt-hooks.conf",
+                        hook_type_to_string(request->operation.type), request->object, max);
+        if (r < 0)
+                return sd_bus_error_setf(
+                        error, ERROR_INVALID_DOCUMENT,
+                        "The document for %s '%s' cannot be read (%s): pass a sealed memfd, or "
+                        "a file, a pipe or a socket that is open for reading",
+                        hook_type_to_string(request->operation.type), request->object,
+                        strerror(-r));
+        if (document->size == 0)
+                document = NULL;
+        r = request_set_document(call->request, document, NULL, &call->bridge->settings->document,
+                                 error);
+        return r < 0 ? r : call_enqueue(call, error);
+}
+
+static void on_document(Intake *intake, int r, Bytes *document, void *userdata) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(bytes_unref_pointer) Bytes *kept = document ? bytes_ref(document) : NULL;
+        Call *call = userdata;
+
+        call_end_intake(call);
+        r = take_document(call, r, kept, &error);
+        if (r < 0) {
+                call_reply_error(call, r, &error);
+                call_free(call);
+        }
+}
+
+/* A copy costs a process, and its caller may take its time: such calls wait, and count. */
+static int call_start_intake(Call *call, int fd, sd_bus_error *error) {
+        Bridge *bridge = call->bridge;
+        int r;
+
+        if (bridge->n_intakes >= bridge->settings->max_waiting ||
+            call->caller->waiting >= bridge->settings->max_waiting_per_caller)
+                return sd_bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The call about '%s' would have to wait for its document, and too many "
+                        "calls wait already: pass a sealed memfd, or wait for replies",
+                        call->request->object);
+        r = intake_new(&call->intake, bridge->event, fd, bridge->settings->document.size,
+                       on_document, call);
+        if (r < 0)
+                return r;
+        call->caller->waiting++;
+        bridge->n_intakes++;
+        return 1;
+}
+
+static int call_read_document(Call *call, int fd, sd_bus_error *error) {
+        _cleanup_(bytes_unref_pointer) Bytes *document = NULL;
+        int r;
+
+        if (!bytes_fd_is_sealed(fd))
+                return call_start_intake(call, fd, error);
+        r = bytes_new_sealed(&document, fd);
+        return take_document(call, r, document, error);
+}
+
+int call_raw(Bridge *bridge, sd_bus_message *message, Caller *caller, sd_bus_error *error) {
+        _cleanup_strv_ char **environment = NULL;
+        RawOptions options = { .started_fd = -EBADF };
+        RequestArguments arguments = {};
+        const char *type;
+        Call *call;
+        int fd, r;
+
+        r = sd_bus_message_read(message, "sssssh", &type, &arguments.object, &arguments.operation,
+                                &arguments.suboperation, &arguments.extra, &fd);
+        if (r < 0)
+                return r;
+        r = read_options(message, &options, error);
+        environment = options.environment;
+        if (r < 0)
+                return r;
+        arguments.lenient = options.lenient;
+        arguments.type = hook_type_from_string(type);
+        if (arguments.type == HOOK_TYPE_INVALID)
+                return sd_bus_error_setf(
+                        error, SD_BUS_ERROR_INVALID_ARGS,
+                        "There is no hook type '%.64s', for '%.255s': there are daemon, qemu, "
+                        "lxc, libxl and network",
+                        type, arguments.object);
+
+        r = call_new(bridge, message, caller, &call, error);
+        if (r < 0)
+                return r;
+        call->raw = true;
+        r = request_new(&call->request, &arguments, error);
+        if (r >= 0)
+                r = apply_options(call, &options, error);
+        if (r >= 0)
+                r = call_read_document(call, fd, error);
+        return r < 0 ? call_fail(call, r) : r;
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The copying child writes into a memfd that it shares with us, and tells by its exit status how it
+ * went. We seal the memfd and use it.
+ */
+
+#include "intake.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+enum {
+        COPY_OK = 0,
+        COPY_TOO_LARGE = 1,
+        COPY_UNREADABLE = 2,
+};
+
+struct Intake {
+        pid_t pid;
+        int pid_fd, copy_fd;
+        sd_event_source *source;
+        intake_done_t done;
+        void *userdata;
+};
+
+/* Waits for a descriptor that somebody made non-blocking. */
+static void wait_readable(int fd) {
+        struct pollfd p = { .fd = fd, .events = POLLIN };
+
+        (void) poll(&p, 1, -1);
+}
+
+static int copy(int from, int to, uint64_t max) {
+        char buffer[65536];
+        uint64_t total = 0;
+
+        for (;;) {
+                ssize_t n = read(from, buffer, sizeof(buffer));
+
+                if (n == 0)
+                        return COPY_OK;
+                if (n < 0 && errno == EAGAIN)
+                        wait_readable(from);
+                if (n < 0 && (errno == EINTR || errno == EAGAIN))
+                        continue;
+                if (n < 0)
+                        return COPY_UNREADABLE;
+                total += (uint64_t) n;
+                if (total > max)
+                        return COPY_TOO_LARGE;
+                if (write(to, buffer, (size_t) n) != n)
+                        return COPY_UNREADABLE;
+        }
+}
+
+/*
+ * The child has nothing of ours but the two descriptors: a pipe's end that it kept would keep a
+ * script waiting.
+ */
+__attribute__((noreturn)) static void child(int from, int to, uint64_t max) {
+        struct sigaction action = { .sa_handler = SIG_DFL };
+        sigset_t none;
+
+        from = fcntl(from, F_DUPFD, 3);
+        to = fcntl(to, F_DUPFD, 3);
+        if (from < 0 || to < 0 || dup2(from, 0) < 0 || dup2(to, 1) < 0)
+                _exit(COPY_UNREADABLE);
+        (void) syscall(SYS_close_range, 2U, ~0U, 0);
+        for (int signal = 1; signal < NSIG; signal++)
+                (void) sigaction(signal, &action, NULL);
+        (void) sigemptyset(&none);
+        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        _exit(copy(0, 1, max));
+}
+
+static void give_document(Intake *intake) {
+        _cleanup_(bytes_unref_pointer) Bytes *document = NULL;
+        int r;
+
+        r = bytes_seal_fd(intake->copy_fd);
+        if (r >= 0)
+                r = bytes_new_sealed(&document, intake->copy_fd);
+        intake->done(intake, r, document, intake->userdata);
+}
+
+static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Intake *intake = userdata;
+        int status;
+
+        if (waitpid(intake->pid, &status, WNOHANG) != intake->pid)
+                return 0;
+        intake->pid = 0;
+        intake->source = sd_event_source_disable_unref(intake->source);
+
+        if (WIFEXITED(status) && WEXITSTATUS(status) == COPY_OK)
+                give_document(intake);
+        else
+                intake->done(intake,
+                             WIFEXITED(status) && WEXITSTATUS(status) == COPY_TOO_LARGE ? -E2BIG
+                                                                                        : -EIO,
+                             NULL, intake->userdata);
+        return 0;
+}
+
+static int start_copy(Intake *intake, sd_event *event, int fd, uint64_t max) {
+        intake->copy_fd = memfd_create("virt-hooks-document", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (intake->copy_fd < 0)
+                return -errno;
+        intake->pid = fork();
+        if (intake->pid < 0)
+                return -errno;
+        if (intake->pid == 0)
+                child(fd, intake->copy_fd, max);
+        intake->pid_fd = pidfd_open(intake->pid, 0);
+        if (intake->pid_fd < 0)
+                return -errno;
+        return sd_event_add_io(event, &intake->source, intake->pid_fd, EPOLLIN, on_child_exit,
+                               intake);
+}
+
+int intake_new(Intake **ret, sd_event *event, int fd, uint64_t max, intake_done_t done,
+               void *userdata) {
+        _cleanup_(intake_free_pointer) Intake *intake = NULL;
+        int r;
+
+        intake = malloc(sizeof(Intake));
+        if (!intake)
+                return -ENOMEM;
+        *intake = (Intake){
+                .pid_fd = -EBADF,
+                .copy_fd = -EBADF,
+                .done = done,
+                .userdata = userdata,
+        };
+        r = start_copy(intake, event, fd, max);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(intake);
+        return 0;
+}
+
+Intake *intake_free(Intake *intake) {
+        if (!intake)
+                return NULL;
+        if (intake->pid > 0) {
+                (void) kill(intake->pid, SIGKILL);
+                while (waitpid(intake->pid, NULL, 0) < 0 && errno == EINTR)
+                        ;
+        }
+        sd_event_source_disable_unref(intake->source);
+        close_fd(intake->pid_fd);
+        close_fd(intake->copy_fd);
+        free(intake);
+        return NULL;
+}

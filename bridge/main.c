@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * virt-hooksd: options, signals, the connection to the bus, and the loop.
+ */
+
+#include <getopt.h>
+#include <libxml/parser.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <systemd/sd-daemon.h>
+
+#include "bridge-bus.h"
+#include "bridge.h"
+#include "log.h"
+
+typedef enum BusKind {
+        BUS_SYSTEM,
+        BUS_USER,
+        BUS_ADDRESS,
+} BusKind;
+
+typedef struct Options {
+        BusKind kind;
+        const char *address;
+        BridgeOptions bridge;
+} Options;
+
+static void print_help(void) {
+        (void) printf(
+                "Usage: %s [OPTION...]\n"
+                "\n"
+                "Runs libvirt's hook scripts for callers on D-Bus and tells everybody the results.\n"
+                "\n"
+                "      --system               Serve the system bus (default)\n"
+                "      --user                 Serve the user's session bus\n"
+                "      --address=ADDRESS      Serve the bus at ADDRESS\n"
+                "      --config=FILE          Read the settings from FILE and FILE.d/*.conf\n"
+                "      --hooks-directory=DIR  Look for scripts in DIR, not where the settings say;\n"
+                "                             may be repeated\n"
+                "      --version              Print the version and exit\n"
+                "  -h, --help                 Print this help and exit\n"
+                "\n"
+                "See virt-hooksd(8), virt-hooks.conf(5) and org.virt.Hooks(5).\n",
+                program_invocation_short_name);
+}
+
+static int add_hooks_directory(Options *options, const char *path) {
+        _cleanup_free_ char *absolute = realpath(path, NULL);
+
+        if (!absolute && *path != '/') {
+                (void) fprintf(
+                        stderr,
+                        "%s: --hooks-directory=%s: %m; give a directory that exists, or its absolute path\n",
+                        program_invocation_short_name, path);
+                return -errno;
+        }
+        return strv_add(&options->bridge.hooks_directories, *path == '/' ? path : absolute);
+}
+
+/*
+ * Returns 1 to go on, 0 where all is done, negative where the command line is wrong, which has been
+ * said.
+ */
+static int parse_options(Options *options, int argc, char **argv) {
+        enum {
+                OPTION_SYSTEM = 0x100,
+                OPTION_USER,
+                OPTION_ADDRESS,
+                OPTION_CONFIG,
+                OPTION_HOOKS_DIRECTORY,
+                OPTION_VERSION,
+        };
+        static const struct option table[] = {
+                { "system", no_argument, NULL, OPTION_SYSTEM },
+                { "user", no_argument, NULL, OPTION_USER },
+                { "address", required_argument, NULL, OPTION_ADDRESS },
+                { "config", required_argument, NULL, OPTION_CONFIG },
+                { "hooks-directory", required_argument, NULL, OPTION_HOOKS_DIRECTORY },
+                { "version", no_argument, NULL, OPTION_VERSION },
+                { "help", no_argument, NULL, 'h' },
+                {},
+        };
+        int c, r;
+
+        while ((c = getopt_long(argc, argv, "h", table, NULL)) >= 0)
+                switch (c) {
+                case OPTION_SYSTEM:
+                        options->kind = BUS_SYSTEM;
+                        break;
+                case OPTION_USER:
+                        options->kind = BUS_USER;
+                        break;
+                case OPTION_ADDRESS:
+                        options->kind = BUS_ADDRESS;
+                        options->address = optarg;
+                        break;
+                case OPTION_CONFIG:
+                        options->bridge.settings_file = optarg;
+                        options->bridge.settings_required = true;
+                        break;
+                case OPTION_HOOKS_DIRECTORY:
+                        r = add_hooks_directory(options, optarg);
+                        if (r < 0)
+                                return r;
+                        break;
+                case OPTION_VERSION:
+                        (void) puts(PACKAGE_STRING);
+                        return 0;
+                case 'h':
+                        print_help();
+                        return 0;
+                default:
+                        return -EINVAL;
+                }
+        if (optind < argc) {
+                (void) fprintf(stderr, "%s: there is no argument '%s': see --help\n",
+                               program_invocation_short_name, argv[optind]);
+                return -EINVAL;
+        }
+        return 1;
+}
+
+static int open_bus(const Options *options, sd_bus **ret) {
+        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        int r;
+
+        switch (options->kind) {
+        case BUS_SYSTEM:
+                return sd_bus_open_system_with_description(ret, "virt-hooksd");
+        case BUS_USER:
+                return sd_bus_open_user_with_description(ret, "virt-hooksd");
+        case BUS_ADDRESS:
+                break;
+        }
+        r = sd_bus_new(&bus);
+        if (r >= 0)
+                r = sd_bus_set_address(bus, options->address);
+        if (r >= 0)
+                r = sd_bus_set_bus_client(bus, 1);
+        if (r >= 0)
+                r = sd_bus_negotiate_fds(bus, 1);
+        if (r >= 0)
+                r = sd_bus_start(bus);
+        if (r >= 0)
+                *ret = TAKE_PTR(bus);
+        return r;
+}
+
+static const char *bus_name(const Options *options) {
+        return options->kind == BUS_SYSTEM ? "the system bus"
+               : options->kind == BUS_USER ? "the user's bus"
+                                           : options->address;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata) {
+        Bridge *bridge = userdata;
+
+        if (info->ssi_signo != SIGHUP) {
+                bridge_stop(bridge, EXIT_SUCCESS);
+                return 0;
+        }
+        (void) sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu",
+                          (unsigned long long) now_usec(CLOCK_MONOTONIC));
+        (void) bridge_reload(bridge);
+        (void) sd_notify(0, "READY=1");
+        return 0;
+}
+
+/* Signals go to BRIDGE. They were blocked by block_signals(). */
+static int watch_signals(sd_event *event, Bridge *bridge) {
+        static const int signals[] = { SIGTERM, SIGINT, SIGHUP };
+
+        for (size_t i = 0; i < ELEMENTS(signals); i++) {
+                int r = sd_event_add_signal(event, NULL, signals[i], on_signal, bridge);
+
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void block_signals(void) {
+        struct sigaction ignore = { .sa_handler = SIG_IGN };
+        sigset_t set;
+
+        (void) sigemptyset(&set);
+        (void) sigaddset(&set, SIGTERM);
+        (void) sigaddset(&set, SIGINT);
+        (void) sigaddset(&set, SIGHUP);
+        (void) sigprocmask(SIG_BLOCK, &set, NULL);
+        (void) sigaction(SIGPIPE, &ignore,
+                         NULL); /* a script that closes its stdin is no reason to die */
+}
+
+/*
+ * Each running script takes four descriptors of ours. The scripts themselves get the limit that we
+ * were started with.
+ */
+static void raise_descriptor_limit(void) {
+        struct rlimit limit;
+
+        process_remember_limits();
+        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+                return;
+        limit.rlim_cur = limit.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+                log_warning("The limit of descriptors cannot be raised, ignoring: %m");
+}
+
+/* The name comes last: who finds it finds a service that works. */
+static int take_name(sd_bus *bus, const Options *options) {
+        int r = sd_bus_request_name(bus, BRIDGE_NAME, 0);
+
+        if (r == -EEXIST || r == -EALREADY)
+                log_error("Another service has the name " BRIDGE_NAME
+                          " on %s already: stop it first, or serve another bus",
+                          bus_name(options));
+        else if (r < 0)
+                log_error("The name " BRIDGE_NAME
+                          " cannot be had on %s: %s: is org.virt.Hooks.conf installed, and does it "
+                          "let this user own the name?",
+                          bus_name(options), strerror(-r));
+        return r;
+}
+
+static int serve(const Options *options) {
+        _cleanup_(sd_event_unrefp) sd_event *event = NULL;
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(bridge_free_pointer) Bridge *bridge = NULL;
+        int r;
+
+        r = sd_event_default(&event);
+        if (r >= 0)
+                r = open_bus(options, &bus);
+        if (r < 0) {
+                log_error("%s cannot be reached: %s", bus_name(options), strerror(-r));
+                return r;
+        }
+        r = bridge_new(&bridge, event, bus, &options->bridge);
+        if (r < 0)
+                return r;
+        r = watch_signals(event, bridge);
+        if (r >= 0)
+                r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
+        if (r < 0) {
+                log_error("The event loop cannot be set up: %s", strerror(-r));
+                return r;
+        }
+        r = take_name(bus, options);
+        if (r < 0)
+                return r;
+
+        (void) sd_notify(0, "READY=1\nSTATUS=Waiting for calls");
+        r = sd_event_loop(event);
+        if (r < 0)
+                log_error("The event loop failed: %s", strerror(-r));
+        return r;
+}
+
+int main(int argc, char **argv) {
+        Options options = {
+                .bridge.settings_file = SYSCONFDIR "/virt-hooks/virt-hooks.conf",
+        };
+        int r;
+
+        r = parse_options(&options, argc, argv);
+        if (r <= 0)
+                return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+
+        block_signals();
+        raise_descriptor_limit();
+        xmlInitParser();
+        r = serve(&options);
+        xmlCleanupParser();
+        strv_free(options.bridge.hooks_directories);
+        return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
