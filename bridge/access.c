@@ -9,7 +9,7 @@
 
 #include <sys/queue.h>
 
-#include "bus-errors.h"
+#include "bus-names.h"
 #include "log.h"
 
 static const char *const access_actions[ACCESS_ACTION_MAX] = {
@@ -207,8 +207,14 @@ int access_new(Access **ret, sd_bus *bus, Callers *callers) {
 Access *access_free(Access *access) {
         if (!access)
                 return NULL;
-        while (!TAILQ_EMPTY(&access->queries))
-                query_free(TAILQ_FIRST(&access->queries));
+        while (!TAILQ_EMPTY(&access->queries)) {
+                Query *query = TAILQ_FIRST(&access->queries);
+
+                (void) sd_bus_reply_method_errorf(
+                        query->message, ERROR_SHUTTING_DOWN,
+                        "The service is shutting down: call again when it is back");
+                query_free(query);
+        }
         sd_bus_unref(access->bus);
         free(access);
         return NULL;

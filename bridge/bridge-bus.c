@@ -7,6 +7,7 @@
 
 #include "bridge-bus.h"
 
+#include "bus-names.h"
 #include "call.h"
 #include "log.h"
 #include "text.h"

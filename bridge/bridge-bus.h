@@ -7,10 +7,6 @@
 
 #include "bridge.h"
 
-#define BRIDGE_NAME      "org.virt.Hooks"
-#define BRIDGE_PATH      "/org/virt/Hooks"
-#define BRIDGE_INTERFACE "org.virt.Hooks"
-
 /* Puts the object on the bridge's bus. It goes with the bus. Returns 0 or a negative errno. */
 int bridge_bus_publish(Bridge *bridge);
 

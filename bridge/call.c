@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <sys/stat.h>
 
-#include "bus-errors.h"
+#include "bus-names.h"
 #include "log.h"
 
 static void call_end_intake(Call *call) {
@@ -78,9 +78,13 @@ static int call_fail(Call *call, int r) {
 }
 
 void call_send_away(Call *call) {
+        const Request *request = call->run ? call->run->request : call->request;
+
         (void) sd_bus_reply_method_errorf(
                 call->message, ERROR_SHUTTING_DOWN,
-                "The service is shutting down, and nothing was run: call again when it is back");
+                "The service is shutting down, and nothing was run for %s '%s': "
+                "call again when it is back",
+                hook_type_to_string(request->operation.type), request->object);
         call_drop(call);
 }
 
@@ -250,6 +254,38 @@ static int set_document(Call *call, const char *main, const char *port, sd_bus_e
         return r;
 }
 
+/* sd-bus refuses strings with characters that D-Bus does not carry. */
+static int read_arguments(sd_bus_message *message, RequestArguments *arguments,
+                          sd_bus_error *error) {
+        int r = 0;
+
+        if (arguments->type != HOOK_DAEMON)
+                r = sd_bus_message_read(message, "s", &arguments->object);
+        if (r >= 0)
+                r = sd_bus_message_read(message, "sss", &arguments->operation,
+                                        &arguments->suboperation, &arguments->extra);
+        if (r == -EBADMSG)
+                return sd_bus_error_setf(
+                        error, SD_BUS_ERROR_INVALID_ARGS,
+                        "An argument for %s '%.255s' is not valid text: pass it without "
+                        "characters such as U+FFFE",
+                        hook_type_to_string(arguments->type), arguments->object);
+        return r;
+}
+
+static int read_document(sd_bus_message *message, const RequestArguments *arguments,
+                         const char **ret, sd_bus_error *error) {
+        int r = sd_bus_message_read(message, "s", ret);
+
+        if (r == -EBADMSG)
+                return sd_bus_error_setf(
+                        error, ERROR_INVALID_DOCUMENT,
+                        "The document for %s '%.255s' has characters that D-Bus does not "
+                        "carry, such as U+FFFE: pass it by descriptor to Run()",
+                        hook_type_to_string(arguments->type), arguments->object);
+        return r;
+}
+
 int call_method(Bridge *bridge, sd_bus_message *message, Caller *caller, HookType type,
                 sd_bus_error *error) {
         RequestArguments arguments = { .type = type, .object = "" };
@@ -257,14 +293,11 @@ int call_method(Bridge *bridge, sd_bus_message *message, Caller *caller, HookTyp
         Call *call;
         int r;
 
-        r = type == HOOK_DAEMON ? 0 : sd_bus_message_read(message, "s", &arguments.object);
-        if (r >= 0)
-                r = sd_bus_message_read(message, "sss", &arguments.operation,
-                                        &arguments.suboperation, &arguments.extra);
+        r = read_arguments(message, &arguments, error);
         if (r >= 0 && type != HOOK_DAEMON)
-                r = sd_bus_message_read(message, "s", &main);
+                r = read_document(message, &arguments, &main, error);
         if (r >= 0 && type == HOOK_NETWORK)
-                r = sd_bus_message_read(message, "s", &port);
+                r = read_document(message, &arguments, &port, error);
         if (r < 0)
                 return r;
 
@@ -281,6 +314,7 @@ int call_method(Bridge *bridge, sd_bus_message *message, Caller *caller, HookTyp
 
 /* What the caller of Run() may ask for. The vector's strings are the message's. */
 typedef struct RawOptions {
+        bool has_environment; /* it may be empty, and an empty vector is NULL */
         char **environment;
         int lenient;
         uint64_t timeout;
@@ -302,8 +336,8 @@ static int read_option(sd_bus_message *message, RawOptions *options, sd_bus_erro
                 return sd_bus_message_read(message, "v", "h", &options->started_fd);
         if (streq(name, "environment")) {
                 r = sd_bus_message_enter_container(message, 'v', "as");
-                if (r >= 0)
-                        options->environment = strv_free(options->environment);
+                options->environment = strv_free(options->environment);
+                options->has_environment = true;
                 if (r >= 0)
                         r = sd_bus_message_read_strv(message, &options->environment);
                 return r < 0 ? r : sd_bus_message_exit_container(message);
@@ -350,7 +384,7 @@ static int check_started_fd(int fd, sd_bus_error *error) {
 static int apply_options(Call *call, const RawOptions *options, sd_bus_error *error) {
         int r;
 
-        if (options->environment) {
+        if (options->has_environment) {
                 if (call->caller->uid != 0)
                         return sd_bus_error_setf(
                                 error, SD_BUS_ERROR_ACCESS_DENIED,

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <systemd/sd-login.h>
 
-#include "bus-errors.h"
+#include "bus-names.h"
 #include "log.h"
 #include "text.h"
 

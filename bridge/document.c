@@ -15,7 +15,16 @@
 #include <stdio.h>
 #include <uuid.h>
 
+#include "markup.h"
 #include "text.h"
+
+/*
+ * libxml2 compares each attribute with all others of its element, each prefix with all namespaces
+ * in scope, and keeps every name: with too many of them a document that is not large takes minutes.
+ */
+#define ATTRIBUTES_MAX 256U
+#define NAMESPACES_MAX 1024U
+#define NAMES_MAX_SIZE (256U * 1024U) /* bytes of all different names */
 
 #define CHUNK          (64U * 1024U)
 #define PATH_LEVELS    4U    /* the deepest element of interest: hookData/networkport/owner/name */
@@ -28,6 +37,7 @@ typedef struct Parser {
         DocumentInfo *info;
 
         uint64_t depth;
+        uint64_t n_namespaces;
         char path[128]; /* the elements from the root to here, "hookData/network/name" */
         size_t path_ends[PATH_LEVELS]; /* its length at each depth */
         bool path_valid[PATH_LEVELS];  /* false where a name was too long to be of interest */
@@ -168,6 +178,9 @@ static void on_start_element(void *userdata, const xmlChar *local_name, const xm
                             p->limits->depth);
                 return;
         }
+        p->n_namespaces += (uint64_t) n_namespaces;
+        if (p->n_namespaces > NAMESPACES_MAX)
+                parser_fail(p, -EBADMSG, "declares more than %u namespaces", NAMESPACES_MAX);
         if (p->depth == 1)
                 root_started(p, name);
         if (p->r < 0 || p->depth > PATH_LEVELS || !path_push(p, name) || p->value)
@@ -258,7 +271,8 @@ static void parser_not_well_formed(Parser *p) {
         _cleanup_free_ char *message = NULL;
 
         if (e && e->code == XML_ERR_NO_MEMORY) {
-                parser_fail(p, -ENOMEM, "could not be read");
+                parser_fail(p, -EBADMSG,
+                            "has too long or too many names of elements, or memory is short");
                 return;
         }
         if (e && e->message)
@@ -285,6 +299,18 @@ static int parser_run(Parser *p, const char *data, size_t size) {
                 done += n;
         }
         return p->r;
+}
+
+static bool has_crowded_tag(const char *data, size_t size) {
+        const char *p = data, *end = data + size;
+        size_t attributes;
+
+        while (p < end && (p = memchr(p, '<', (size_t) (end - p)))) {
+                p = markup_end(p, end, &attributes);
+                if (attributes > ATTRIBUTES_MAX)
+                        return true;
+        }
+        return false;
 }
 
 static void check_identity(Parser *p) {
@@ -324,14 +350,23 @@ int document_check(const char *data, size_t size, DocumentKind expected,
         p.context = xmlCreatePushParserCtxt(&handler, &p, NULL, 0, NULL);
         if (!p.context)
                 return -ENOMEM;
-        /* The limits are ours, not libxml2's; without a DTD nothing can be amplified. */
-        (void) xmlCtxtUseOptions(p.context, XML_PARSE_NONET | XML_PARSE_HUGE);
+        /*
+         * The limits are ours, not libxml2's; without a DTD nothing can be amplified. The encoding
+         * is UTF-8, whatever the document says of itself.
+         */
+        (void) xmlCtxtUseOptions(p.context,
+                                 XML_PARSE_NONET | XML_PARSE_HUGE | XML_PARSE_IGNORE_ENC);
+
+        (void) xmlDictSetLimit(p.context->dict, NAMES_MAX_SIZE);
 
         if (size > limits->size)
                 parser_fail(&p, -E2BIG, "has %zu bytes, more than the %" PRIu64 " that are allowed",
                             size, limits->size);
         else if (text_is_blank(data, size))
                 parser_fail(&p, -EBADMSG, "is empty");
+        else if (has_crowded_tag(data, size))
+                parser_fail(&p, -EBADMSG, "has an element with more than %u attributes",
+                            ATTRIBUTES_MAX);
         else if (parser_run(&p, data, size) == 0)
                 check_identity(&p);
 

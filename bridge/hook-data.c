@@ -9,45 +9,12 @@
 
 #include <stdio.h>
 
+#include "markup.h"
 #include "text.h"
 
 typedef struct Slice {
         const char *start, *end;
 } Slice;
-
-/* The first byte after the next MARK, or the end. */
-static const char *after(const char *p, const char *end, const char *mark) {
-        const char *found = memmem(p, (size_t) (end - p), mark, strlen(mark));
-
-        return found ? found + strlen(mark) : end;
-}
-
-/* The first byte after the markup that starts at P. */
-static const char *markup_end(const char *p, const char *end) {
-        size_t left = (size_t) (end - p);
-
-        if (left >= 4 && memcmp(p, "<!--", 4) == 0)
-                return after(p + 4, end, "-->");
-        if (left >= 9 && memcmp(p, "<![CDATA[", 9) == 0)
-                return after(p + 9, end, "]]>");
-        if (left >= 2 && memcmp(p, "<?", 2) == 0)
-                return after(p + 2, end, "?>");
-
-        /* a tag; a '>' in an attribute's value does not end it */
-        for (char quote = 0; p < end; p++)
-                if (quote) {
-                        if (*p == quote)
-                                quote = 0;
-                } else if (*p == '"' || *p == '\'')
-                        quote = *p;
-                else if (*p == '>')
-                        return p + 1;
-        return end;
-}
-
-static bool is_tag(const char *p, const char *end) {
-        return p + 1 < end && p[0] == '<' && p[1] != '!' && p[1] != '?';
-}
 
 /* From the root element's start to its end. */
 static int find_root(const Bytes *document, Slice *ret) {
@@ -55,9 +22,9 @@ static int find_root(const Bytes *document, Slice *ret) {
         unsigned depth = 0;
 
         while (p < end && (p = memchr(p, '<', (size_t) (end - p)))) {
-                const char *next = markup_end(p, end);
+                const char *next = markup_end(p, end, NULL);
 
-                if (is_tag(p, end)) {
+                if (markup_is_tag(p, end)) {
                         if (!start)
                                 start = p;
                         if (p[1] == '/')
@@ -95,7 +62,7 @@ static void write_indented(FILE *stream, Slice part) {
                 const char *next;
 
                 if (*p == '<') {
-                        next = markup_end(p, part.end);
+                        next = markup_end(p, part.end, NULL);
                         (void) fwrite(p, 1, (size_t) (next - p), stream);
                 } else {
                         next = memchr(p, '<', (size_t) (part.end - p));

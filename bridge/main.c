@@ -12,8 +12,8 @@
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 
-#include "bridge-bus.h"
 #include "bridge.h"
+#include "bus-names.h"
 #include "log.h"
 
 typedef enum BusKind {

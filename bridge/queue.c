@@ -12,7 +12,7 @@
 #include <search.h>
 #include <sys/queue.h>
 
-#include "bus-errors.h"
+#include "bus-names.h"
 
 typedef TAILQ_HEAD(TicketList, Ticket) TicketList;
 

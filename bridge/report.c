@@ -8,7 +8,7 @@
 
 #include <uuid.h>
 
-#include "bridge-bus.h"
+#include "bus-names.h"
 #include "log.h"
 #include "text.h"
 

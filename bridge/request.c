@@ -7,9 +7,10 @@
 #include "request.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 
-#include "bus-errors.h"
+#include "bus-names.h"
 #include "hook-data.h"
 #include "log.h"
 #include "text.h"
@@ -28,20 +29,27 @@ Request *request_free(Request *request) {
         return NULL;
 }
 
-/* WHAT is the argument's name in the interface. */
-static int check_argument(const char *what, const char *value, sd_bus_error *error) {
+/*
+ * WHAT is the argument's name in the interface. OBJECT is whom the call is about; NULL where VALUE
+ * itself is to be that.
+ */
+static int check_argument(const char *what, const char *value, const char *object,
+                          sd_bus_error *error) {
         const char *control = text_find_control(value);
+        const char *open = object ? " for '" : "", *close = object ? "'" : "";
 
+        if (!object)
+                object = "";
         if (strlen(value) > REQUEST_ARGUMENT_MAX)
                 return sd_bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
-                        "The %s '%.32s...' has %zu bytes: libvirt's are at most %u bytes long",
-                        what, value, strlen(value), REQUEST_ARGUMENT_MAX);
+                        "The %s '%.32s...'%s%s%s has %zu bytes: libvirt's have at most %u", what,
+                        value, open, object, close, strlen(value), REQUEST_ARGUMENT_MAX);
         if (control)
                 return sd_bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
-                        "The %s '%.*s...' has a control character or a line break: pass it without",
-                        what, (int) (control - value), value);
+                        "The %s '%.*s...'%s%s%s has a control character or a line break: pass it without",
+                        what, (int) (control - value), value, open, object, close);
         return 0;
 }
 
@@ -60,7 +68,7 @@ static int check_object(HookType type, const char *object, sd_bus_error *error) 
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The %s hook needs the name of its object, but got an empty one",
                         hook_type_to_string(type));
-        r = check_argument("name", object, error);
+        r = check_argument("name", object, NULL, error);
         if (r < 0)
                 return r;
         if (strchr(object, '/'))
@@ -105,7 +113,7 @@ static int request_take_operation(Request *request, const RequestArguments *argu
                 return 0;
         }
 
-        r = check_argument("operation", arguments->operation, error);
+        r = check_argument("operation", arguments->operation, request->object, error);
         if (r < 0)
                 return r;
         if (!arguments->lenient || !*arguments->operation) {
@@ -126,7 +134,7 @@ static int request_take_suboperation(Request *request, const RequestArguments *a
                 *arguments->suboperation ? arguments->suboperation : operation->suboperation;
         int r;
 
-        r = check_argument("sub-operation", value, error);
+        r = check_argument("sub-operation", value, request->object, error);
         if (r < 0)
                 return r;
         if (!streq(value, operation->suboperation)) {
@@ -171,7 +179,7 @@ int request_new(Request **ret, const RequestArguments *arguments, sd_bus_error *
         r = request_take_suboperation(request, arguments, error);
         if (r < 0)
                 return r;
-        r = check_argument("extra argument", arguments->extra, error);
+        r = check_argument("extra argument", arguments->extra, request->object, error);
         if (r < 0)
                 return r;
         r = replace_string(&request->extra,
@@ -289,6 +297,13 @@ static int set_network(Request *request, Bytes *network, Bytes *port, const Docu
 
         if (!port == wants_port)
                 return refuse_port(request, port, error);
+        if (port && network->size + port->size > limits->size)
+                return sd_bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The network and port documents for %s '%s' have %zu bytes, more than "
+                        "the %" PRIu64 " that are allowed: raise MaxDocument= in virt-hooks.conf",
+                        hook_type_to_string(request->operation.type), request->object,
+                        network->size + port->size, limits->size);
         if (port) {
                 r = check_part(request, "port", DOCUMENT_PORT, port, limits, &port_info, error);
                 if (r < 0)
@@ -408,8 +423,9 @@ int request_check_output(const Request *request, const char *data, size_t size,
         else if (!streq(info.uuid, request->info.uuid))
                 r = asprintf(ret_problem, "has the uuid %s instead of %s", info.uuid,
                              request->info.uuid);
-        else if (!text_is_utf8(data, size))
-                r = asprintf(ret_problem, "is not UTF-8");
+        else if (!text_is_sendable(data, size))
+                r = asprintf(ret_problem,
+                             "is not UTF-8, or has characters that D-Bus does not carry");
         else {
                 document_info_clear(&info);
                 return 0;

@@ -18,7 +18,7 @@
 #include <sys/wait.h>
 #include <uuid.h>
 
-#include "bus-errors.h"
+#include "bus-names.h"
 #include "environment.h"
 #include "log.h"
 #include "script-error.h"
@@ -344,8 +344,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
                 return 0;
         run_fail_with(run, RUN_TIMED_OUT, ERROR_TIMED_OUT,
                       "mend the script, or give it more time with Timeout= in virt-hooks.conf",
-                      "%s took longer than its time limit and was ended",
-                      run->list.scripts[run->next].name);
+                      "%s timed out", run->list.scripts[run->next].name);
         run_end_scripts(run);
         return 0;
 }

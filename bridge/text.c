@@ -10,44 +10,50 @@
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
-static bool is_continuation(unsigned char c) {
-        return (c & 0xc0) == 0x80;
-}
-
-size_t text_character(const char *s, size_t size) {
-        const unsigned char *u = (const unsigned char *) s;
+/* Decodes the bytes that a well-formed character at U has. Returns their number, 0 if malformed. */
+static size_t decode(const unsigned char *u, size_t size, uint32_t *ret) {
+        static const uint32_t smallest[] = { 0, 0, 0x80, 0x800, 0x10000 };
+        uint32_t c;
         size_t length;
 
         if (size == 0)
                 return 0;
-        if (u[0] < 0x80)
+        if (u[0] < 0x80) {
+                *ret = u[0];
                 return 1;
-        if (u[0] >= 0xc2 && u[0] <= 0xdf)
-                length = 2;
-        else if (u[0] >= 0xe0 && u[0] <= 0xef)
-                length = 3;
-        else if (u[0] >= 0xf0 && u[0] <= 0xf4)
-                length = 4;
-        else
+        }
+        length = (u[0] & 0xe0) == 0xc0   ? 2
+                 : (u[0] & 0xf0) == 0xe0 ? 3
+                 : (u[0] & 0xf8) == 0xf0 ? 4
+                                         : 0;
+        if (length == 0 || size < length)
                 return 0;
-        if (size < length)
-                return 0;
-        for (size_t i = 1; i < length; i++)
-                if (!is_continuation(u[i]))
+        c = u[0] & (0x7fU >> length);
+        for (size_t i = 1; i < length; i++) {
+                if ((u[i] & 0xc0) != 0x80)
                         return 0;
-
-        if (u[0] == 0xe0 && u[1] < 0xa0) /* overlong */
+                c = c << 6 | (u[i] & 0x3f);
+        }
+        if (c < smallest[length]) /* overlong */
                 return 0;
-        if (u[0] == 0xed && u[1] > 0x9f) /* a surrogate */
-                return 0;
-        if (u[0] == 0xf0 && u[1] < 0x90) /* overlong */
-                return 0;
-        if (u[0] == 0xf4 && u[1] > 0x8f) /* beyond U+10FFFF */
-                return 0;
+        *ret = c;
         return length;
 }
 
-bool text_is_utf8(const char *s, size_t size) {
+static bool is_sendable(uint32_t c) {
+        if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff))
+                return false;
+        return (c & 0xfffe) != 0xfffe && !(c >= 0xfdd0 && c <= 0xfdef);
+}
+
+size_t text_character(const char *s, size_t size) {
+        uint32_t c;
+        size_t length = decode((const unsigned char *) s, size, &c);
+
+        return length > 0 && is_sendable(c) ? length : 0;
+}
+
+bool text_is_sendable(const char *s, size_t size) {
         for (size_t i = 0; i < size;) {
                 size_t n = text_character(s + i, size - i);
 

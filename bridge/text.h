@@ -11,19 +11,20 @@
 #include "util.h"
 
 /*
- * How many bytes the character at the start of the SIZE bytes at S has; 0 where it is no
- * well-formed UTF-8 (overlong forms, surrogates and what lies beyond U+10FFFF are not), which is
- * what a D-Bus string must not have. Source: RFC 3629; D-Bus specification, "Valid UTF-8".
+ * How many bytes the character at the start of the SIZE bytes at S has; 0 where it is none that a
+ * D-Bus string may have: malformed or overlong UTF-8, a surrogate, what lies beyond U+10FFFF, and
+ * the noncharacters (U+FDD0 to U+FDEF, and the last two of each plane), which sd-bus does not send
+ * though newer versions of the specification let them through.
+ * Source: RFC 3629; D-Bus specification, "Valid UTF-8".
  */
 size_t text_character(const char *s, size_t size);
 
-/* Whether the SIZE bytes at S are UTF-8 without NULs. */
-bool text_is_utf8(const char *s, size_t size);
+/* Whether the SIZE bytes at S, of which none is a NUL, may be a D-Bus string. */
+bool text_is_sendable(const char *s, size_t size);
 
 /*
- * A copy of the SIZE bytes at S that may go into a D-Bus string: each byte that is not part of
- * well-formed UTF-8, and each NUL, becomes U+FFFD. Ownership: the caller frees it. NULL where
- * memory is short.
+ * A copy of the SIZE bytes at S that may be a D-Bus string: each byte that is not part of one, and
+ * each NUL, becomes U+FFFD. Ownership: the caller frees it. NULL where memory is short.
  */
 char *text_to_utf8(const char *s, size_t size);
 

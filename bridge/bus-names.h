@@ -2,13 +2,13 @@
 #pragma once
 
 /*
- * The names of our errors on the bus. dbus-interfaces/org.virt.Hooks.xml says which method answers
- * with which.
+ * What we are called on the bus, and our errors. dbus-interfaces/org.virt.Hooks.xml says which
+ * method answers with which.
  */
 
-#include <systemd/sd-bus.h>
-
-#include "util.h"
+#define BRIDGE_NAME      "org.virt.Hooks"
+#define BRIDGE_PATH      "/org/virt/Hooks"
+#define BRIDGE_INTERFACE "org.virt.Hooks"
 
 #define ERROR_SCRIPT_FAILED     "org.virt.Hooks.Error.ScriptFailed"
 #define ERROR_SCRIPT_REFUSED    "org.virt.Hooks.Error.ScriptRefused"
