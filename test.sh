@@ -1,0 +1,132 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Sets up what the tests need, builds in a folder of its own, and runs all tests: with gcc, with clang,
+# with the sanitizers, under valgrind, from the tarball. Leaves nothing behind but packages.
+#
+#   --quick   leaves out those that need a booted systemd or a libvirtd
+
+set -u
+top=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=tests/setup.sh
+. "$top/tests/setup.sh"
+
+case ${1:-} in
+'' | --quick) ;; # so far there is no test that needs either
+*)
+        echo "usage: $0 [--quick]" >&2
+        exit 2
+        ;;
+esac
+
+test_packages="bash busybox-static clang clang-format cppcheck dbus-broker libclang-rt-14-dev libcmocka-dev
+        mandoc python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils"
+# shellcheck disable=SC2086 # lists of words
+need_packages $build_packages $client_packages $test_packages || exit
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/virt-hooks-test.XXXXXX")
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+jobs=$(nproc)
+passed=0 failed=0 skipped=0
+
+# stage NAME COMMAND...: one step that is right or wrong as a whole.
+stage() {
+        local name=$1 log=$work/stage.log
+        shift
+        printf '== %s\n' "$name"
+        if "$@" >"$log" 2>&1; then
+                passed=$((passed + 1))
+        else
+                failed=$((failed + 1))
+                tail -n 60 "$log"
+                printf 'FAILED: %s\n' "$name"
+                return 1
+        fi
+}
+
+# check NAME FOLDER [MAKE'S ARGUMENTS]: runs the tests of a build and counts them one by one.
+check() {
+        local name=$1 folder=$2 log=$work/check.log
+        printf '== %s\n' "$name"
+        make -C "$folder" check "${@:3}" >"$log" 2>&1
+        local status=$?
+        local pass fail skip error
+        pass=$(sed -n 's/^# PASS: *//p' "$log" | tail -n 1)
+        skip=$(sed -n 's/^# SKIP: *//p' "$log" | tail -n 1)
+        fail=$(sed -n 's/^# FAIL: *//p' "$log" | tail -n 1)
+        error=$(sed -n 's/^# ERROR: *//p' "$log" | tail -n 1)
+        passed=$((passed + ${pass:-0}))
+        skipped=$((skipped + ${skip:-0}))
+        failed=$((failed + ${fail:-0} + ${error:-0}))
+        printf '   %s passed, %s failed, %s skipped\n' "${pass:-0}" $((${fail:-0} + ${error:-0})) "${skip:-0}"
+        if [ $status -ne 0 ]; then
+                [ $((${fail:-0} + ${error:-0})) -gt 0 ] || failed=$((failed + 1))
+                grep -E '^(FAIL|ERROR)' "$log"
+                [ ! -f "$folder/test-suite.log" ] || tail -n 200 "$folder/test-suite.log"
+                tail -n 20 "$log"
+        fi
+}
+
+configure_in() {
+        local folder=$1
+        shift
+        mkdir -p "$folder" && (cd "$folder" && "$work/source/configure" --enable-werror "$@")
+}
+
+build() {
+        configure_in "$@" && make -C "$1" -j"$jobs" && make -C "$1" -j"$jobs" check TESTS=
+}
+
+lint_shell() {
+        cd "$work/source" && shellcheck -x demo.sh test.sh .ci/run tests/setup.sh examples/hooks/network \
+                examples/hooks/*.d/*
+}
+
+lint_format() {
+        (cd "$work/source" && find bridge tests -name '*.[ch]' -print0 |
+                xargs -0 clang-format --dry-run --Werror)
+}
+
+lint_data() {
+        mandoc -Tlint -Wwarning "$work"/gcc/man/*.[0-9] &&
+                xmllint --nonet --noout "$work"/source/dbus-interfaces/*.xml &&
+                xmllint --nonet --noout "$work"/source/policy/*
+}
+
+lint_cppcheck() {
+        (cd "$work/source" && cppcheck --quiet --enable=warning,portability --error-exitcode=1 --inline-suppr \
+                --suppress=missingIncludeSystem -I bridge --std=c11 -D_GNU_SOURCE -DSYSCONFDIR='"/etc"' \
+                -DPACKAGE_VERSION='"0"' -DPACKAGE_STRING='"x"' bridge)
+}
+
+# Everything that make install puts somewhere is taken away by make uninstall.
+install_and_uninstall() {
+        make -C "$work/gcc" install DESTDIR="$work/root" &&
+                make -C "$work/gcc" uninstall DESTDIR="$work/root" &&
+                [ -z "$(find "$work/root" ! -type d)" ]
+}
+
+copy_source "$work/source"
+stage 'autoreconf' sh -c "cd '$work/source' && autoreconf -fi" || exit 1
+stage 'build with gcc' build "$work/gcc"
+check 'tests' "$work/gcc"
+stage 'build with clang' build "$work/clang" CC=clang
+stage 'build with the address and undefined-behaviour sanitizers' \
+        build "$work/sanitizers" --enable-sanitizers=address,undefined CFLAGS='-g -O1'
+check 'tests under the sanitizers' "$work/sanitizers" TEST_TIMEOUT_FACTOR=4
+check 'main paths under valgrind' "$work/gcc" TEST_TIMEOUT_FACTOR=10 \
+        VIRT_HOOKSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --track-fds=no --trace-children=no' \
+        TESTS='tests/bus/test-operations.py tests/bus/test-filters.py tests/bus/test-run.py tests/bus/test-recordings.py'
+stage 'install and uninstall' install_and_uninstall
+stage 'tarball: make distcheck' make -C "$work/gcc" distcheck
+stage 'shell scripts' lint_shell
+stage 'layout of the code' lint_format
+stage 'manual pages and XML' lint_data
+stage 'cppcheck' lint_cppcheck
+stage 'demo' "$work/source/demo.sh"
+stage 'demo, again' "$work/source/demo.sh"
+
+printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
+[ $failed -eq 0 ]
