@@ -44,14 +44,9 @@ Call *call_free(Call *call) {
         return NULL;
 }
 
-static int call_new(Bridge *bridge, sd_bus_message *message, Caller *caller, Call **ret,
-                    sd_bus_error *error) {
+static int call_new(Bridge *bridge, sd_bus_message *message, Caller *caller, Call **ret) {
         Call *call;
 
-        if (bridge->stopping)
-                return sd_bus_error_setf(
-                        error, ERROR_SHUTTING_DOWN,
-                        "The service is shutting down: call again when it is back");
         call = malloc(sizeof(Call));
         if (!call)
                 return -ENOMEM;
@@ -77,14 +72,19 @@ static int call_fail(Call *call, int r) {
         return r;
 }
 
-void call_send_away(Call *call) {
-        const Request *request = call->run ? call->run->request : call->request;
-
-        (void) sd_bus_reply_method_errorf(
-                call->message, ERROR_SHUTTING_DOWN,
-                "The service is shutting down, and nothing was run for %s '%s': "
-                "call again when it is back",
+static int shutting_down(const Request *request, sd_bus_error *error) {
+        return sd_bus_error_setf(
+                error, ERROR_SHUTTING_DOWN,
+                "The service is shutting down, and nothing was run for %s '%s': call "
+                "again when it is back",
                 hook_type_to_string(request->operation.type), request->object);
+}
+
+void call_send_away(Call *call) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        (void) shutting_down(call->run ? call->run->request : call->request, &error);
+        (void) sd_bus_reply_method_error(call->message, &error);
         call_drop(call);
 }
 
@@ -241,6 +241,16 @@ static int borrow_string(sd_bus_message *message, const char *s, Bytes **ret) {
         return *s ? bytes_new(ret, s, strlen(s), unref_message, sd_bus_message_ref(message)) : 0;
 }
 
+/* Makes the request, unless it is too late for any. */
+static int call_make_request(Call *call, const RequestArguments *arguments, sd_bus_error *error) {
+        int r;
+
+        r = request_new(&call->request, arguments, error);
+        if (r >= 0 && call->bridge->stopping)
+                r = shutting_down(call->request, error);
+        return r;
+}
+
 static int set_document(Call *call, const char *main, const char *port, sd_bus_error *error) {
         _cleanup_(bytes_unref_pointer) Bytes *main_bytes = NULL, *port_bytes = NULL;
         int r;
@@ -301,10 +311,10 @@ int call_method(Bridge *bridge, sd_bus_message *message, Caller *caller, HookTyp
         if (r < 0)
                 return r;
 
-        r = call_new(bridge, message, caller, &call, error);
+        r = call_new(bridge, message, caller, &call);
         if (r < 0)
                 return r;
-        r = request_new(&call->request, &arguments, error);
+        r = call_make_request(call, &arguments, error);
         if (r >= 0)
                 r = set_document(call, main, port, error);
         if (r >= 0)
@@ -500,11 +510,11 @@ int call_raw(Bridge *bridge, sd_bus_message *message, Caller *caller, sd_bus_err
                         "lxc, libxl and network",
                         type, arguments.object);
 
-        r = call_new(bridge, message, caller, &call, error);
+        r = call_new(bridge, message, caller, &call);
         if (r < 0)
                 return r;
         call->raw = true;
-        r = request_new(&call->request, &arguments, error);
+        r = call_make_request(call, &arguments, error);
         if (r >= 0)
                 r = apply_options(call, &options, error);
         if (r >= 0)
