@@ -15,6 +15,7 @@
 static const char *const access_actions[ACCESS_ACTION_MAX] = {
         [ACCESS_RUN] = "org.virt.hooks.run",
         [ACCESS_MANAGE] = "org.virt.hooks.manage",
+        [ACCESS_INSPECT] = "org.virt.hooks.inspect",
 };
 
 typedef struct Query Query;

@@ -12,8 +12,9 @@
 #include "caller.h"
 
 typedef enum AccessAction {
-        ACCESS_RUN,    /* org.virt.hooks.run: run hooks */
-        ACCESS_MANAGE, /* org.virt.hooks.manage: steer the service */
+        ACCESS_RUN,     /* org.virt.hooks.run: run hooks */
+        ACCESS_MANAGE,  /* org.virt.hooks.manage: steer the service */
+        ACCESS_INSPECT, /* org.virt.hooks.inspect: read what scripts printed */
         ACCESS_ACTION_MAX,
 } AccessAction;
 

@@ -10,6 +10,8 @@
 #include "bus-names.h"
 #include "call.h"
 #include "log.h"
+#include "run-bus.h"
+#include "run-filter.h"
 #include "text.h"
 
 static int daemon_granted(sd_bus_message *message, Caller *caller, void *userdata,
@@ -52,6 +54,83 @@ static int reload_granted(sd_bus_message *message, Caller *caller, void *userdat
                         "The settings could not be read again, all is as it was: see the "
                         "service's log");
         return sd_bus_reply_method_return(message, "");
+}
+
+static int no_such_run(const char *id, sd_bus_error *error) {
+        return sd_bus_error_setf(
+                error, ERROR_NO_SUCH_RUN,
+                "There is no run '%.64s': it may have ended and be forgotten; ListRuns() has "
+                "those that are known",
+                id);
+}
+
+static Call *find_call(Bridge *bridge, const char *id) {
+        Call *call;
+
+        TAILQ_FOREACH (call, &bridge->calls, calls)
+                if (call->run && streq(call->run->id, id))
+                        return call;
+        return NULL;
+}
+
+static int cancel_granted(sd_bus_message *message, Caller *caller, void *userdata,
+                          sd_bus_error *error) {
+        const char *id;
+        Call *call;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &id);
+        if (r < 0)
+                return r;
+        call = find_call(userdata, id);
+        if (!call)
+                return no_such_run(id, error);
+        call_cancel(call, caller);
+        return sd_bus_reply_method_return(message, "");
+}
+
+static int get_run_granted(sd_bus_message *message, Caller *caller, void *userdata,
+                           sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Bridge *bridge = userdata;
+        const char *id;
+        const Run *run;
+        const Call *call;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &id);
+        if (r < 0)
+                return r;
+        call = find_call(bridge, id);
+        run = call ? call->run : history_find(bridge->history, id);
+        if (!run)
+                return no_such_run(id, error);
+
+        r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = run_append_summary(reply, run);
+        if (r >= 0)
+                r = run_append_text(reply, "instance", report_instance(bridge->report));
+        if (r >= 0)
+                r = run_append_results(reply, run);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(bridge->bus, reply, NULL);
+}
+
+static int method_cancel(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        Bridge *bridge = userdata;
+
+        return access_check(bridge->access, message, ACCESS_MANAGE, cancel_granted, bridge, error);
+}
+
+static int method_get_run(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        Bridge *bridge = userdata;
+
+        return access_check(bridge->access, message, ACCESS_INSPECT, get_run_granted, bridge,
+                            error);
 }
 
 static int method_daemon(sd_bus_message *message, void *userdata, sd_bus_error *error) {
@@ -134,6 +213,47 @@ static int method_list_scripts(sd_bus_message *message, void *userdata, sd_bus_e
                 r = sd_bus_message_open_container(reply, 'a', "(ssbs)");
         for (HookType type = 0; type < HOOK_TYPE_MAX && r >= 0; type++)
                 r = append_scripts(reply, bridge->context.scripts, type, error);
+        if (r >= 0)
+                r = sd_bus_message_close_container(reply);
+        return r < 0 ? r : sd_bus_send(bridge->bus, reply, NULL);
+}
+
+/* Running and waiting calls in order of arrival, then those that have ended, the newest first. */
+static int append_runs(sd_bus_message *reply, Bridge *bridge, const RunFilter *filter) {
+        const Run *run = NULL;
+        uint32_t n = 0;
+        Call *call;
+        int r = 0;
+
+        TAILQ_FOREACH (call, &bridge->calls, calls) {
+                if (r < 0 || n >= filter->limit)
+                        return r;
+                if (call->run && run_filter_match(filter, call->run)) {
+                        r = run_append_entry(reply, call->run);
+                        n++;
+                }
+        }
+        while (r >= 0 && n < filter->limit && (run = history_next(bridge->history, run)))
+                if (run_filter_match(filter, run)) {
+                        r = run_append_entry(reply, run);
+                        n++;
+                }
+        return r;
+}
+
+static int method_list_runs(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        Bridge *bridge = userdata;
+        RunFilter filter;
+        int r;
+
+        r = run_filter_read(&filter, message, error);
+        if (r >= 0)
+                r = sd_bus_message_new_method_return(message, &reply);
+        if (r >= 0)
+                r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+        if (r >= 0)
+                r = append_runs(reply, bridge, &filter);
         if (r >= 0)
                 r = sd_bus_message_close_container(reply);
         return r < 0 ? r : sd_bus_send(bridge->bus, reply, NULL);
@@ -223,10 +343,17 @@ static const sd_bus_vtable bridge_vtable[] = {
                                 SD_BUS_RESULT("s", outcome, "i", status, "h", output, "h", errors,
                                               "s", run, "a{sv}", details),
                                 method_run, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("Cancel", SD_BUS_ARGS("s", run), SD_BUS_NO_RESULT, method_cancel,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Reload", SD_BUS_NO_ARGS, SD_BUS_NO_RESULT, method_reload,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("ListScripts", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(ssbs)", scripts),
                                 method_list_scripts, SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("ListRuns", SD_BUS_ARGS("a{sv}", filter),
+                                SD_BUS_RESULT("aa{sv}", runs), method_list_runs,
+                                SD_BUS_VTABLE_UNPRIVILEGED),
+        SD_BUS_METHOD_WITH_ARGS("GetRun", SD_BUS_ARGS("s", run), SD_BUS_RESULT("a{sv}", details),
+                                method_get_run, SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_SIGNAL_WITH_ARGS("HookStarted",
                                 SD_BUS_ARGS("s", type, "s", object, "s", operation, "s",
                                             suboperation, "s", extra, "s", run, "a{sv}", details),

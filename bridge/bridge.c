@@ -80,6 +80,8 @@ int bridge_reload(Bridge *bridge) {
                                  .waiting = bridge->settings->max_waiting,
                                  .waiting_per_caller = bridge->settings->max_waiting_per_caller,
                          });
+        history_set_limits(bridge->history, bridge->settings->history_runs,
+                           bridge->settings->history_size);
         bridge_bus_reloaded(bridge);
         return 0;
 }
@@ -101,7 +103,7 @@ static void cancel_running(Bridge *bridge, const char *why) {
 
 static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         log_warning("Hooks still run after StopTimeout=, ending them");
-        cancel_running(userdata, "it was ended by the service's shutdown");
+        cancel_running(userdata, "ended by the service's shutdown");
         return 0;
 }
 
@@ -126,7 +128,7 @@ void bridge_stop(Bridge *bridge, int exit_code) {
         int r;
 
         if (bridge->stopping) {
-                cancel_running(bridge, "it was ended by the service's shutdown");
+                cancel_running(bridge, "ended by the service's shutdown");
                 return;
         }
         bridge->stopping = true;
@@ -167,6 +169,9 @@ static int bridge_set_up(Bridge *bridge) {
         if (r < 0)
                 return r;
         r = queue_new(&bridge->queue, call_run);
+        if (r < 0)
+                return r;
+        r = history_new(&bridge->history);
         if (r < 0)
                 return r;
         r = report_new(&bridge->report, bridge->bus);
@@ -222,6 +227,7 @@ Bridge *bridge_free(Bridge *bridge) {
         callers_free(bridge->callers);
         report_free(bridge->report);
         queue_free(bridge->queue);
+        history_free(bridge->history);
         sd_event_source_disable_unref(bridge->stop_source);
         scripts_free(bridge->context.scripts);
         strv_free(bridge->context.environment);

@@ -11,6 +11,7 @@
 
 #include "access.h"
 #include "caller.h"
+#include "history.h"
 #include "queue.h"
 #include "report.h"
 #include "run.h"
@@ -36,6 +37,7 @@ typedef struct Bridge {
         Access *access;
         Queue *queue;
         Report *report;
+        History *history;
         TAILQ_HEAD(, Call) calls; /* all that have no reply yet */
         unsigned n_intakes;       /* of them wait for their document */
 

@@ -20,3 +20,4 @@
 #define ERROR_WOULD_DEADLOCK    "org.virt.Hooks.Error.WouldDeadlock"
 #define ERROR_LIMIT_EXCEEDED    "org.virt.Hooks.Error.LimitExceeded"
 #define ERROR_SHUTTING_DOWN     "org.virt.Hooks.Error.ShuttingDown"
+#define ERROR_NO_SUCH_RUN       "org.virt.Hooks.Error.NoSuchRun"

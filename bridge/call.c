@@ -9,10 +9,12 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "bus-names.h"
 #include "log.h"
+#include "run-bus.h"
 
 static void call_end_intake(Call *call) {
         if (!call->intake)
@@ -88,6 +90,23 @@ void call_send_away(Call *call) {
         call_drop(call);
 }
 
+void call_cancel(Call *call, const Caller *by) {
+        char why[64];
+
+        (void) snprintf(why, sizeof(why), "cancelled by uid %u", (unsigned) by->uid);
+        if (call_is_running(call)) {
+                run_cancel(call->run, why);
+                return;
+        }
+        (void) sd_bus_reply_method_errorf(
+                call->message, ERROR_CANCELLED,
+                "The call about %s '%s' was %s while it waited, and nothing was "
+                "run: call again if it should run",
+                hook_type_to_string(call->run->request->operation.type), call->run->request->object,
+                why);
+        call_drop(call);
+}
+
 void call_drop(Call *call) {
         call->message = sd_bus_message_unref(call->message);
         call_free(call);
@@ -139,10 +158,6 @@ static int reply_verdict(Call *call) {
         return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
 }
 
-static int append_text(sd_bus_message *reply, const char *key, const char *text) {
-        return empty(text) ? 0 : sd_bus_message_append(reply, "{sv}", key, "s", text);
-}
-
 static int append_details(sd_bus_message *reply, const Run *run) {
         int r;
 
@@ -150,14 +165,14 @@ static int append_details(sd_bus_message *reply, const Run *run) {
         if (r >= 0)
                 r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "effect", "s",
                                           hook_effect_to_string(run_effect(run)), "duration_usec",
-                                          "t", run->ended - run->started, "scripts", "u",
-                                          run->scripts);
+                                          "t", run->duration, "scripts", "u",
+                                          (uint32_t) run->scripts);
         if (r >= 0)
-                r = append_text(reply, "uuid", run->request->info.uuid);
+                r = run_append_text(reply, "uuid", run->request->info.uuid);
         if (r >= 0)
-                r = append_text(reply, "reason", run->reason);
+                r = run_append_text(reply, "reason", run->reason);
         if (r >= 0)
-                r = append_text(reply, "message", run->message);
+                r = run_append_text(reply, "message", run->message);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
@@ -175,7 +190,9 @@ static int reply_raw(Call *call) {
                                        run->output ? run->output->size : 0);
         if (output_fd < 0)
                 return output_fd;
-        error_fd = bytes_to_sealed_fd("virt-hooks-errors", run->error, run->error_size);
+        error_fd =
+                bytes_to_sealed_fd("virt-hooks-errors", run->failure ? run->failure->error : NULL,
+                                   run->failure ? run->failure->error_size : 0);
         if (error_fd < 0)
                 return error_fd;
         r = sd_bus_message_new_method_return(call->message, &reply);
@@ -202,6 +219,7 @@ static void on_run_done(Run *run, void *userdata) {
         if (run_effect(run) != HOOK_EFFECT_PROCEED)
                 bridge->n_failures++;
         report_finished(bridge->report, run);
+        history_add(bridge->history, TAKE_PTR(call->run));
         call_free(call);
 }
 

@@ -39,6 +39,12 @@ void call_run(void *call);
 /* Whether its scripts run. */
 bool call_is_running(const Call *call);
 
+/*
+ * Cancels a call that has a run, for BY: its running scripts are ended, and it is answered when
+ * they have; one that waits in the queue is answered at once, and freed.
+ */
+void call_cancel(Call *call, const Caller *by);
+
 /* Ends a call that waits with ShuttingDown. It is freed. */
 void call_send_away(Call *call);
 

@@ -69,8 +69,11 @@ static void tail_append(Capture *capture, const char *data, size_t size) {
 }
 
 void capture_append(Capture *capture, const char *data, size_t size) {
-        size_t taken = head_append(capture, data, size);
+        size_t taken;
 
+        if (size == 0)
+                return;
+        taken = head_append(capture, data, size);
         tail_append(capture, data + taken, size - taken);
         capture->total += size;
 }

@@ -385,6 +385,7 @@ static int start(Process *process, const ProcessSpec *spec) {
                 .error_fd = error_fd,
         };
         process->started = now_usec(CLOCK_MONOTONIC);
+        process->started_at = now_usec(CLOCK_REALTIME);
         r = start_child(process, &birth);
         if (r < 0)
                 return r;

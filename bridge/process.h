@@ -46,6 +46,7 @@ struct Process {
         int status; /* as wait(2) has it, once it is done */
         struct rusage usage;
         uint64_t started, ended; /* microseconds of CLOCK_MONOTONIC */
+        uint64_t started_at;     /* microseconds of CLOCK_REALTIME */
         Capture output, error;
         /* The rest is process.c's own. */
         sd_event *event;

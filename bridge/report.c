@@ -10,7 +10,7 @@
 
 #include "bus-names.h"
 #include "log.h"
-#include "text.h"
+#include "run-bus.h"
 
 struct Report {
         sd_bus *bus;
@@ -18,51 +18,13 @@ struct Report {
         uint64_t sequence;
 };
 
-static int append_string(sd_bus_message *signal, const char *key, const char *value) {
-        if (empty(value))
-                return 0;
-        return sd_bus_message_append(signal, "{sv}", key, "s", value);
-}
-
-static int append_port(sd_bus_message *signal, const DocumentInfo *info) {
-        int r;
-
-        if (!info->has_port)
-                return 0;
-        r = append_string(signal, "port_uuid", info->port_uuid);
-        if (r >= 0)
-                r = append_string(signal, "port_mac", info->port_mac);
-        if (r >= 0)
-                r = append_string(signal, "port_owner", info->port_owner);
-        if (r >= 0)
-                r = append_string(signal, "port_owner_uuid", info->port_owner_uuid);
-        return r;
-}
-
-static int append_caller(sd_bus_message *signal, const Caller *caller) {
-        int r;
-
-        r = sd_bus_message_append(signal, "{sv}{sv}", "caller_uid", "u", (uint32_t) caller->uid,
-                                  "caller_pid", "u", (uint32_t) caller->pid);
-        if (r >= 0)
-                r = append_string(signal, "caller_comm", caller->comm);
-        if (r >= 0)
-                r = append_string(signal, "caller_unit", caller->unit);
-        return r;
-}
-
 /* The details that both signals have. */
 static int append_common(Report *report, sd_bus_message *signal, const Run *run) {
-        int r;
+        int r = run_append_subject(signal, run);
 
-        r = append_string(signal, "uuid", run->request->info.uuid);
-        if (r >= 0)
-                r = append_port(signal, &run->request->info);
         if (r >= 0)
                 r = sd_bus_message_append(signal, "{sv}{sv}", "sequence", "t", report->sequence,
                                           "instance", "s", report->instance);
-        if (r >= 0)
-                r = append_caller(signal, run->caller);
         return r;
 }
 
@@ -96,8 +58,8 @@ static int send_started(Report *report, const Run *run) {
 static int append_result(sd_bus_message *signal, const Run *run) {
         int r;
 
-        r = sd_bus_message_append(signal, "{sv}", "scripts", "u", run->scripts);
-        return r < 0 ? r : append_string(signal, "reason", run->reason);
+        r = sd_bus_message_append(signal, "{sv}", "scripts", "u", (uint32_t) run->scripts);
+        return r < 0 ? r : run_append_text(signal, "reason", run->reason);
 }
 
 static int send_finished(Report *report, const Run *run) {
@@ -107,8 +69,7 @@ static int send_finished(Report *report, const Run *run) {
         r = new_signal(report, &signal, "HookFinished", run);
         if (r >= 0)
                 r = sd_bus_message_append(signal, "sst", run_outcome_to_string(run->outcome),
-                                          hook_effect_to_string(run_effect(run)),
-                                          run->ended - run->started);
+                                          hook_effect_to_string(run_effect(run)), run->duration);
         if (r >= 0)
                 r = sd_bus_message_open_container(signal, 'a', "{sv}");
         if (r >= 0)
@@ -120,17 +81,19 @@ static int send_finished(Report *report, const Run *run) {
         return r < 0 ? r : sd_bus_send(report->bus, signal, NULL);
 }
 
-void report_started(Report *report, const Run *run) {
+void report_started(Report *report, Run *run) {
         int r = send_started(report, run);
 
+        run->sequence_started = report->sequence;
         if (r < 0)
                 log_warning("HookStarted of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));
 }
 
-void report_finished(Report *report, const Run *run) {
+void report_finished(Report *report, Run *run) {
         int r = send_finished(report, run);
 
+        run->sequence_finished = report->sequence;
         if (r < 0)
                 log_warning("HookFinished of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));

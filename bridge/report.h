@@ -21,7 +21,7 @@ const char *report_instance(const Report *report);
  * Exactly once each for every run, in this order. A signal that cannot be sent is logged; its
  * number is used up, so that listeners know.
  */
-void report_started(Report *report, const Run *run);
-void report_finished(Report *report, const Run *run);
+void report_started(Report *report, Run *run);
+void report_finished(Report *report, Run *run);
 
 DEFINE_CLEANUP(Report, report_free);

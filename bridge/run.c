@@ -43,6 +43,10 @@ HookEffect run_effect(const Run *run) {
         return run->request->operation.on_failure;
 }
 
+static uint64_t timeval_usec(const struct timeval *t) {
+        return (uint64_t) t->tv_sec * USEC_PER_SEC + (uint64_t) t->tv_usec;
+}
+
 static const ScriptLimits *limits(const Run *run) {
         return &run->context->settings->scripts[run->request->operation.type];
 }
@@ -64,6 +68,7 @@ int run_new(Run **ret, const RunContext *context, Request *request, Caller *call
                 .request = request,
                 .caller = caller_ref(caller),
                 .started_fd = -EBADF,
+                .queued_at = now_usec(CLOCK_REALTIME),
                 .context = context,
         };
         uuid_generate_random(id);
@@ -79,13 +84,17 @@ Run *run_free(Run *run) {
         sd_event_source_disable_unref(run->timeout_source);
         sd_event_source_disable_unref(run->warn_source);
         sd_event_source_disable_unref(run->kill_source);
+        for (unsigned i = 0; i < run->scripts; i++) {
+                free(run->results[i].error);
+                free(run->results[i].output);
+        }
+        free(run->results);
         script_list_clear(&run->list);
         strv_free(run->environment);
         bytes_unref(run->current);
         bytes_unref(run->output);
         free(run->message);
         free(run->reason);
-        free(run->error);
         close_fd(run->started_fd);
         request_free(run->request);
         caller_unref(run->caller);
@@ -111,9 +120,7 @@ static void run_fail(Run *run, RunOutcome outcome, const char *error_name, char 
         free(run->reason);
         run->message = message;
         run->reason = reason;
-        free(run->error);
-        run->error = NULL;
-        run->error_size = 0;
+        run->failure = NULL;
 }
 
 /*
@@ -136,11 +143,34 @@ static void run_fail_with(Run *run, RunOutcome outcome, const char *error_name, 
                  reason);
 }
 
+uint64_t run_duration(const Run *run) {
+        if (run->finished)
+                return run->duration;
+        return run->started > 0 ? now_usec(CLOCK_MONOTONIC) - run->started : 0;
+}
+
+void run_trim(Run *run) {
+        run->request->document = bytes_unref(run->request->document);
+        run->request->environment = strv_free(run->request->environment);
+        run->environment = strv_free(run->environment);
+        run->output = bytes_unref(run->output);
+}
+
+size_t run_size(const Run *run) {
+        size_t size = sizeof(Run) + sizeof(Request) + run->list.n * sizeof(Script) +
+                      run->scripts * sizeof(ScriptResult);
+
+        for (unsigned i = 0; i < run->scripts; i++)
+                size += run->results[i].error_size + run->results[i].output_size;
+        return size + (run->message ? strlen(run->message) : 0);
+}
+
 static void run_finish(Run *run) {
         run->timeout_source = sd_event_source_disable_unref(run->timeout_source);
         run->warn_source = sd_event_source_disable_unref(run->warn_source);
         run->kill_source = sd_event_source_disable_unref(run->kill_source);
-        run->ended = now_usec(CLOCK_MONOTONIC);
+        run->duration = run_duration(run);
+        run->finished = true;
         run->current = bytes_unref(run->current);
         if (run->failed)
                 run->output = bytes_unref(run->output);
@@ -173,23 +203,46 @@ static void run_check_output(Run *run) {
                               "the output of its scripts could not be checked: %s", strerror(-r));
 }
 
-static void run_take_failure(Run *run, const Script *script) {
+/* Keeps what the script did, for those who ask later. Text that does not fit into memory is lost.
+ */
+static const ScriptResult *run_take_result(Run *run, const Script *script) {
+        ScriptResult *result = &run->results[run->scripts++];
         Process *process = run->process;
-        char *text = NULL, *message = NULL;
-        size_t size = 0;
+        Capture end = { .tail_max = OUTPUT_TAIL };
 
-        if (capture_text(&process->error, &text, &size) >= 0) {
-                char *const *environment = run->request->environment ? run->request->environment
-                                                                     : run->context->environment;
+        *result = (ScriptResult){
+                .script = script,
+                .status = process->status,
+                .started = process->started_at,
+                .duration = process->ended - process->started,
+                .user = timeval_usec(&process->usage.ru_utime),
+                .system = timeval_usec(&process->usage.ru_stime),
+                .error_total = process->error.total,
+                .output_total = process->output.total,
+        };
+        if (process->error.total > 0)
+                (void) capture_text(&process->error, &result->error, &result->error_size);
+        /* A filter's output was kept from its start. */
+        capture_append(&end, process->output.head, process->output.head_size);
+        end.total = process->output.total;
+        if (process->output.total > 0)
+                (void) capture_text(process->output.tail ? &process->output : &end, &result->output,
+                                    &result->output_size);
+        capture_clear(&end);
+        return result;
+}
 
-                message = script_error_message(environment, run->argv, process->status, text, size);
-        }
-        run_fail(run, WIFEXITED(process->status) ? RUN_FAILED : RUN_KILLED, ERROR_SCRIPT_FAILED,
-                 message, script_error_reason(script->name, process->status));
-        run->status = WIFEXITED(process->status) ? WEXITSTATUS(process->status)
-                                                 : WTERMSIG(process->status);
-        run->error = text;
-        run->error_size = size;
+static void run_take_failure(Run *run, const ScriptResult *result) {
+        char *const *environment =
+                run->request->environment ? run->request->environment : run->context->environment;
+        int status = result->status;
+
+        run_fail(run, WIFEXITED(status) ? RUN_FAILED : RUN_KILLED, ERROR_SCRIPT_FAILED,
+                 script_error_message(environment, run->argv, status, result->error,
+                                      result->error_size),
+                 script_error_reason(result->script->name, status));
+        run->status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+        run->failure = result;
 }
 
 /*
@@ -227,12 +280,12 @@ static void run_next(Run *run);
 
 static void on_process_done(Process *process, void *userdata) {
         Run *run = userdata;
-        const Script *script = &run->list.scripts[run->next++];
+        const Script *script = &run->list.scripts[run->scripts];
+        const ScriptResult *result = run_take_result(run, script);
 
-        run->scripts++;
         if (!run->ending) {
                 if (process_failed(process))
-                        run_take_failure(run, script);
+                        run_take_failure(run, result);
                 else if (run->request->operation.filter && !run->failed)
                         run_take_output(run, script);
         }
@@ -292,14 +345,14 @@ static void run_next(Run *run) {
         const Script *script;
         int r;
 
-        if (run->ending || run->next >= run->list.n) {
+        if (run->ending || run->scripts >= run->list.n) {
                 if (!run->ending && !run->failed)
                         run_check_output(run);
                 run_finish(run);
                 return;
         }
 
-        script = &run->list.scripts[run->next];
+        script = &run->list.scripts[run->scripts];
         r = spawn(run, script);
         if (r < 0) {
                 /*
@@ -344,7 +397,7 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
                 return 0;
         run_fail_with(run, RUN_TIMED_OUT, ERROR_TIMED_OUT,
                       "mend the script, or give it more time with Timeout= in virt-hooks.conf",
-                      "%s timed out", run->list.scripts[run->next].name);
+                      "%s timed out", run->list.scripts[run->scripts].name);
         run_end_scripts(run);
         return 0;
 }
@@ -353,7 +406,7 @@ void run_cancel(Run *run, const char *why) {
         if (run->ending)
                 return;
         run_fail_with(run, RUN_CANCELLED, ERROR_CANCELLED, "call again if it should run",
-                      "%s while %s ran", why, run->list.scripts[run->next].name);
+                      "%s while %s ran", why, run->list.scripts[run->scripts].name);
         run_end_scripts(run);
 }
 
@@ -362,7 +415,7 @@ static int on_warn(sd_event_source *source, uint64_t usec, void *userdata) {
 
         log_warning("%s %s %s: still running after %" PRIu64 " s: %s (pid %d)", type_name(run),
                     run->request->object, run->request->operation.name,
-                    limits(run)->warn_after / USEC_PER_SEC, run->list.scripts[run->next].path,
+                    limits(run)->warn_after / USEC_PER_SEC, run->list.scripts[run->scripts].path,
                     (int) run_pid(run));
         return 0;
 }
@@ -389,6 +442,10 @@ static bool run_find_scripts(Run *run) {
         int r;
 
         r = scripts_find(run->context->scripts, run->request->operation.type, false, &run->list);
+        if (r >= 0 && run->list.n > 0) {
+                run->results = calloc(run->list.n, sizeof(ScriptResult));
+                r = run->results ? 0 : -ENOMEM;
+        }
         if (r >= 0)
                 r = environment_for_run(&run->environment,
                                         run->request->environment ? run->request->environment
@@ -418,6 +475,7 @@ void run_start(Run *run, run_done_t done, void *userdata) {
         run->done = done;
         run->userdata = userdata;
         run->started = now_usec(CLOCK_MONOTONIC);
+        run->started_at = now_usec(CLOCK_REALTIME);
         if (!run_find_scripts(run)) {
                 run_finish(run);
                 return;

@@ -7,6 +7,7 @@
  * Source: virHookCall() in libvirt's src/util/virhook.c.
  */
 
+#include <sys/queue.h>
 #include <systemd/sd-event.h>
 
 #include "caller.h"
@@ -37,6 +38,19 @@ typedef struct RunContext {
         char **environment; /* of the scripts, where the caller gives none */
 } RunContext;
 
+/* What one script of a run did. */
+typedef struct ScriptResult {
+        const Script *script; /* the run's own */
+        int status;           /* as wait(2) has it */
+        uint64_t started;     /* microseconds of CLOCK_REALTIME */
+        uint64_t duration;    /* microseconds */
+        uint64_t user,
+                system; /* microseconds of processor time, with those of children it waited for */
+        char *error, *output; /* standard error, and the end of standard output; NULL where empty */
+        size_t error_size, output_size;
+        uint64_t error_total, output_total; /* bytes that it wrote in all */
+} ScriptResult;
+
 typedef struct Run Run;
 
 /* Called once when the run has ended; may free it. */
@@ -49,22 +63,28 @@ struct Run {
         int started_fd; /* gets a byte just before the first script is started; -EBADF where nobody
                            asked */
 
+        uint64_t queued_at;        /* microseconds of CLOCK_REALTIME */
+        uint64_t started_at;       /* the same; 0 while it waits */
+        uint64_t sequence_started; /* of its signals; 0 while there is none */
+        uint64_t sequence_finished;
+        ScriptList list;       /* what it runs, from its start on */
+        ScriptResult *results; /* of those that have ended */
+        unsigned scripts;      /* how many have */
+
         /* Valid once it has ended. */
+        bool finished;
         RunOutcome outcome;
-        int status;       /* the exit status of RUN_FAILED, the signal of RUN_KILLED, else 0 */
-        unsigned scripts; /* how many ran */
+        int status; /* the exit status of RUN_FAILED, the signal of RUN_KILLED, else 0 */
         const char *error_name; /* the D-Bus error that tells of it; NULL for a success */
         char *message;          /* and its text, with the script's words; NULL for a success */
         char *reason;  /* the same in our own words, without the script's; NULL for a success */
         Bytes *output; /* what the chain of a filter printed; NULL where that is nothing */
-        char *error;   /* the last failing script's stderr, error_size bytes; may be NULL */
-        size_t error_size;
-        uint64_t started, ended; /* microseconds of CLOCK_MONOTONIC */
+        const ScriptResult *failure; /* of RUN_FAILED and RUN_KILLED: the script that is told of */
+        uint64_t duration;           /* microseconds */
 
         /* The rest is run.c's own. */
         const RunContext *context;
-        ScriptList list;
-        size_t next; /* the script to run next */
+        uint64_t started; /* microseconds of CLOCK_MONOTONIC */
         char **environment;
         Process *process;
         char *argv[6];
@@ -74,6 +94,7 @@ struct Run {
         sd_event_source *timeout_source, *warn_source, *kill_source;
         run_done_t done;
         void *userdata;
+        TAILQ_ENTRY(Run) history; /* the history's own */
 };
 
 const char *run_outcome_to_string(RunOutcome outcome);
@@ -98,6 +119,15 @@ void run_cancel(Run *run, const char *why);
 
 /* The process that runs now, or 0. */
 pid_t run_pid(const Run *run);
+
+/* How long it has run, or ran: microseconds. */
+uint64_t run_duration(const Run *run);
+
+/* Lets go of what only the run itself needed: documents and environment. It must have ended. */
+void run_trim(Run *run);
+
+/* About how many bytes it takes. */
+size_t run_size(const Run *run);
 
 Run *run_free(Run *run); /* kills what still runs; takes NULL, returns NULL */
 

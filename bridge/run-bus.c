@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Runs in messages: the same keys in signals, lists and replies.
+ */
+
+#include "run-bus.h"
+
+#include <sys/wait.h>
+
+#include "text.h"
+
+static const char *const run_states[RUN_STATE_MAX] = {
+        [RUN_STATE_WAITING] = "waiting",
+        [RUN_STATE_RUNNING] = "running",
+        [RUN_STATE_FINISHED] = "finished",
+};
+
+RunState run_state(const Run *run) {
+        return run->finished         ? RUN_STATE_FINISHED
+               : run->started_at > 0 ? RUN_STATE_RUNNING
+                                     : RUN_STATE_WAITING;
+}
+
+const char *run_state_to_string(RunState state) {
+        return run_states[state];
+}
+
+int run_append_text(sd_bus_message *message, const char *key, const char *value) {
+        return empty(value) ? 0 : sd_bus_message_append(message, "{sv}", key, "s", value);
+}
+
+static int append_time(sd_bus_message *message, const char *key, uint64_t value) {
+        return sd_bus_message_append(message, "{sv}", key, "t", value);
+}
+
+/* Bytes that may be anything. */
+static int append_bytes(sd_bus_message *message, const char *key, const char *data, size_t size) {
+        _cleanup_free_ char *text = NULL;
+
+        if (size == 0)
+                return 0;
+        text = text_to_utf8(data, size);
+        return text ? run_append_text(message, key, text) : -ENOMEM;
+}
+
+static int append_port(sd_bus_message *message, const DocumentInfo *info) {
+        int r;
+
+        if (!info->has_port)
+                return 0;
+        r = run_append_text(message, "port_uuid", info->port_uuid);
+        if (r >= 0)
+                r = run_append_text(message, "port_mac", info->port_mac);
+        if (r >= 0)
+                r = run_append_text(message, "port_owner", info->port_owner);
+        if (r >= 0)
+                r = run_append_text(message, "port_owner_uuid", info->port_owner_uuid);
+        return r;
+}
+
+int run_append_subject(sd_bus_message *message, const Run *run) {
+        const Caller *caller = run->caller;
+        int r;
+
+        r = run_append_text(message, "uuid", run->request->info.uuid);
+        if (r >= 0)
+                r = append_port(message, &run->request->info);
+        if (r >= 0)
+                r = sd_bus_message_append(message, "{sv}{sv}", "caller_uid", "u",
+                                          (uint32_t) caller->uid, "caller_pid", "u",
+                                          (uint32_t) caller->pid);
+        if (r >= 0)
+                r = run_append_text(message, "caller_comm", caller->comm);
+        if (r >= 0)
+                r = run_append_text(message, "caller_unit", caller->unit);
+        return r;
+}
+
+static int append_identity(sd_bus_message *message, const Run *run) {
+        const Request *request = run->request;
+
+        return sd_bus_message_append(
+                message, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "run", "s", run->id, "type", "s",
+                hook_type_to_string(request->operation.type), "object", "s", request->object,
+                "operation", "s", request->operation.name, "suboperation", "s",
+                request->suboperation, "extra", "s", request->extra, "state", "s",
+                run_state_to_string(run_state(run)), "queued_at", "t", run->queued_at);
+}
+
+static int append_progress(sd_bus_message *message, const Run *run) {
+        int r = 0;
+
+        if (run->started_at == 0)
+                return 0;
+        r = append_time(message, "started_at", run->started_at);
+        if (r >= 0)
+                r = append_time(message, "duration_usec", run_duration(run));
+        if (r >= 0)
+                r = sd_bus_message_append(message, "{sv}", "scripts", "u", (uint32_t) run->scripts);
+        if (r >= 0 && run_pid(run) > 0)
+                r = sd_bus_message_append(message, "{sv}", "pid", "u", (uint32_t) run_pid(run));
+        if (r >= 0 && run_pid(run) > 0)
+                r = append_bytes(message, "script", run->list.scripts[run->scripts].path,
+                                 strlen(run->list.scripts[run->scripts].path));
+        if (r >= 0 && run->sequence_started > 0)
+                r = append_time(message, "sequence_started", run->sequence_started);
+        if (r >= 0 && run->sequence_finished > 0)
+                r = append_time(message, "sequence_finished", run->sequence_finished);
+        return r;
+}
+
+int run_append_summary(sd_bus_message *message, const Run *run) {
+        int r;
+
+        r = append_identity(message, run);
+        if (r >= 0)
+                r = run_append_subject(message, run);
+        if (r >= 0)
+                r = append_progress(message, run);
+        if (r < 0 || !run->finished)
+                return r;
+        r = run_append_text(message, "outcome", run_outcome_to_string(run->outcome));
+        if (r >= 0)
+                r = run_append_text(message, "effect", hook_effect_to_string(run_effect(run)));
+        if (r >= 0)
+                r = run_append_text(message, "reason", run->reason);
+        return r;
+}
+
+int run_append_entry(sd_bus_message *message, const Run *run) {
+        int r;
+
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r >= 0)
+                r = run_append_summary(message, run);
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+/* The a{sv} of one script. */
+static int append_result(sd_bus_message *message, const ScriptResult *result) {
+        bool exited = WIFEXITED(result->status);
+        int r;
+
+        r = sd_bus_message_open_container(message, 'a', "{sv}");
+        if (r >= 0)
+                r = append_bytes(message, "path", result->script->path,
+                                 strlen(result->script->path));
+        if (r >= 0)
+                r = sd_bus_message_append(message, "{sv}", exited ? "status" : "signal", "i",
+                                          exited ? WEXITSTATUS(result->status)
+                                                 : WTERMSIG(result->status));
+        if (r >= 0)
+                r = append_time(message, "started_at", result->started);
+        if (r >= 0)
+                r = append_time(message, "duration_usec", result->duration);
+        if (r >= 0)
+                r = append_time(message, "user_usec", result->user);
+        if (r >= 0)
+                r = append_time(message, "system_usec", result->system);
+        if (r >= 0)
+                r = append_bytes(message, "errors", result->error, result->error_size);
+        if (r >= 0)
+                r = append_time(message, "errors_size", result->error_total);
+        if (r >= 0)
+                r = append_bytes(message, "output", result->output, result->output_size);
+        if (r >= 0)
+                r = append_time(message, "output_size", result->output_total);
+        return r < 0 ? r : sd_bus_message_close_container(message);
+}
+
+/* "results": aa{sv}, in the order in which the scripts ran. */
+int run_append_results(sd_bus_message *message, const Run *run) {
+        int r;
+
+        r = run_append_text(message, "message", run->message);
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'e', "sv");
+        if (r >= 0)
+                r = sd_bus_message_append(message, "s", "results");
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'v', "aa{sv}");
+        if (r >= 0)
+                r = sd_bus_message_open_container(message, 'a', "a{sv}");
+        for (unsigned i = 0; i < run->scripts && r >= 0; i++)
+                r = append_result(message, &run->results[i]);
+        for (unsigned i = 0; i < 3 && r >= 0; i++)
+                r = sd_bus_message_close_container(message);
+        return r;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The filter of ListRuns(): every key that is given must match.
+ */
+
+#include "run-filter.h"
+
+#include "run-bus.h"
+
+static int read_entry(RunFilter *filter, sd_bus_message *message, sd_bus_error *error) {
+        const char *key;
+        int r;
+
+        r = sd_bus_message_read(message, "s", &key);
+        if (r < 0)
+                return r;
+        if (streq(key, "type"))
+                return sd_bus_message_read(message, "v", "s", &filter->type);
+        if (streq(key, "object"))
+                return sd_bus_message_read(message, "v", "s", &filter->object);
+        if (streq(key, "state"))
+                return sd_bus_message_read(message, "v", "s", &filter->state);
+        if (streq(key, "outcome"))
+                return sd_bus_message_read(message, "v", "s", &filter->outcome);
+        if (streq(key, "since"))
+                return sd_bus_message_read(message, "v", "t", &filter->since);
+        if (streq(key, "limit"))
+                return sd_bus_message_read(message, "v", "u", &filter->limit);
+        return sd_bus_error_setf(
+                error, SD_BUS_ERROR_INVALID_ARGS,
+                "ListRuns() has no filter '%.64s': it has type, object, state, outcome, since "
+                "and limit",
+                key);
+}
+
+int run_filter_read(RunFilter *ret, sd_bus_message *message, sd_bus_error *error) {
+        int r;
+
+        *ret = (RunFilter){ .limit = UINT32_MAX };
+        r = sd_bus_message_enter_container(message, 'a', "{sv}");
+        if (r < 0)
+                return r;
+        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
+                r = read_entry(ret, message, error);
+                if (r == -ENXIO) /* sd-bus's word for another type inside the variant */
+                        return sd_bus_error_setf(
+                                error, SD_BUS_ERROR_INVALID_ARGS,
+                                "A filter of ListRuns() has a value of the wrong type: see "
+                                "org.virt.Hooks(5)");
+                if (r < 0)
+                        return r;
+                r = sd_bus_message_exit_container(message);
+                if (r < 0)
+                        return r;
+        }
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static bool matches(const char *wanted, const char *value) {
+        return !wanted || streq(wanted, value);
+}
+
+bool run_filter_match(const RunFilter *filter, const Run *run) {
+        if (run->queued_at < filter->since)
+                return false;
+        if (filter->outcome &&
+            (!run->finished || !streq(filter->outcome, run_outcome_to_string(run->outcome))))
+                return false;
+        return matches(filter->type, hook_type_to_string(run->request->operation.type)) &&
+               matches(filter->object, run->request->object) &&
+               matches(filter->state, run_state_to_string(run_state(run)));
+}
