@@ -13,6 +13,8 @@
 #include "bridge-bus.h"
 #include "call.h"
 #include "environment.h"
+#include "journal-ids.h"
+#include "journal.h"
 #include "log.h"
 
 /* A connection is gone: what it let wait goes, what runs is finished. */
@@ -102,7 +104,8 @@ static void cancel_running(Bridge *bridge, const char *why) {
 }
 
 static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
-        log_warning("Hooks still run after StopTimeout=, ending them");
+        log_entry(LOG_WARNING, JOURNAL_ID_HOOKS_ENDED, NULL,
+                  "Hooks still run after StopTimeout=, ending them");
         cancel_running(userdata, "ended by the service's shutdown");
         return 0;
 }
@@ -205,6 +208,7 @@ int bridge_new(Bridge **ret, sd_event *event, sd_bus *bus, const BridgeOptions *
                 .bus = sd_bus_ref(bus),
                 .options = options,
                 .context.event = event,
+                .context.lasts = journal_run_lasts,
         };
         TAILQ_INIT(&bridge->calls);
         r = bridge_set_up(bridge);

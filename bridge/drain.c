@@ -8,6 +8,7 @@
 
 #include <sys/queue.h>
 
+#include "journal-ids.h"
 #include "log.h"
 
 typedef struct Pipe Pipe;
@@ -73,7 +74,8 @@ void drain_add(Drain *drain, int fd, const char *name) {
 
         if (drain->n_pipes > DRAIN_MAX) {
                 pipe = TAILQ_FIRST(&drain->pipes);
-                log_warning(
+                log_entry(
+                        LOG_WARNING, JOURNAL_ID_PIPE_CLOSED, NULL,
                         "Background children of scripts hold more than %u pipes, closing the oldest, of %s",
                         DRAIN_MAX, pipe->name ? pipe->name : "a script");
                 pipe_free(pipe);

@@ -12,6 +12,31 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#include "text.h"
+
+#define FIELDS_MAX 24U
+
+/*
+ * systemd sets JOURNAL_STREAM for a service whose standard error is the journal, to that stream's
+ * device and inode: children that redirect their own have the variable, too.
+ */
+static bool is_journal(void) {
+        static int journal = -1;
+        const char *stream = getenv("JOURNAL_STREAM");
+        unsigned long long device, inode;
+        struct stat st;
+
+        if (journal < 0)
+                journal = stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+                          fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+                          st.st_ino == inode;
+        return journal;
+}
 
 static bool can_write(void) {
         struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -19,49 +44,27 @@ static bool can_write(void) {
         return poll(&p, 1, 0) > 0 && (p.revents & POLLOUT);
 }
 
-/*
- * systemd sets JOURNAL_STREAM for services whose standard error is the journal: there "<4>" is a
- * priority.
- */
-static bool is_journal(void) {
-        static int journal = -1;
-
-        if (journal < 0)
-                journal = getenv("JOURNAL_STREAM") != NULL;
-        return journal;
-}
-
-static void write_line(int priority, const char *text) {
+static void write_line(const char *text) {
         char line[PIPE_BUF];
         int n;
 
-        if (is_journal())
-                n = snprintf(line, sizeof(line), "<%d>%s\n", priority, text);
-        else
-                n = snprintf(line, sizeof(line), "virt-hooksd: %s\n", text);
+        n = snprintf(line, sizeof(line), "%s: %s\n", program_invocation_short_name, text);
         if (n < 0)
                 return;
         if ((size_t) n >= sizeof(line)) {
                 n = sizeof(line) - 1;
                 line[n - 1] = '\n';
         }
+        for (char *p = line; p < line + n - 1; p++)
+                if ((unsigned char) *p < 0x20 || *p == 0x7f)
+                        *p = ' ';
         /* Nobody is left to be told of a failure here. */
         if (write(STDERR_FILENO, line, (size_t) n) < 0)
                 return;
 }
 
-void log_line(int priority, const char *format, ...) {
+static void log_to_stderr(const char *text) {
         static unsigned dropped;
-        char text[PIPE_BUF - 64];
-        va_list arguments;
-
-        va_start(arguments, format);
-        if (vsnprintf(text, sizeof(text), format, arguments) < 0)
-                *text = '\0';
-        va_end(arguments);
-        for (char *p = text; *p; p++)
-                if ((unsigned char) *p < 0x20 || *p == 0x7f)
-                        *p = ' ';
 
         if (!can_write()) {
                 dropped++;
@@ -72,11 +75,55 @@ void log_line(int priority, const char *format, ...) {
 
                 (void) snprintf(note, sizeof(note), "%u lines of the log were dropped", dropped);
                 dropped = 0;
-                write_line(LOG_WARNING, note);
+                write_line(note);
                 if (!can_write()) {
                         dropped++;
                         return;
                 }
         }
-        write_line(priority, text);
+        write_line(text);
+}
+
+/* Appends NAME=VALUE to the vector, whose strings free_fields() frees. */
+static void add_field(struct iovec *fields, int *n, const char *name, const char *value) {
+        char *text;
+        int size;
+
+        if (empty(value) || (unsigned) *n >= FIELDS_MAX)
+                return;
+        size = asprintf(&text, "%s=%s", name, value);
+        if (size >= 0)
+                fields[(*n)++] = (struct iovec){ text, (size_t) size };
+}
+
+static void log_to_journal(int priority, const char *id, const LogField *extra, const char *text) {
+        struct iovec fields[FIELDS_MAX];
+        char number[16];
+        int n = 0;
+
+        (void) snprintf(number, sizeof(number), "%d", priority);
+        add_field(fields, &n, "MESSAGE", text);
+        add_field(fields, &n, "PRIORITY", number);
+        add_field(fields, &n, "MESSAGE_ID", id);
+        add_field(fields, &n, "SYSLOG_IDENTIFIER", program_invocation_short_name);
+        for (; extra && extra->name; extra++)
+                add_field(fields, &n, extra->name, extra->value);
+        (void) sd_journal_sendv(fields, n);
+        for (int i = 0; i < n; i++)
+                free(fields[i].iov_base);
+}
+
+void log_entry(int priority, const char *id, const LogField *fields, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list arguments;
+
+        va_start(arguments, format);
+        text = text_vformat(format, arguments);
+        va_end(arguments);
+        if (!text)
+                return;
+        if (is_journal())
+                log_to_journal(priority, id, fields, text);
+        else
+                log_to_stderr(text);
 }

@@ -9,6 +9,7 @@
 #include <uuid.h>
 
 #include "bus-names.h"
+#include "journal.h"
 #include "log.h"
 #include "run-bus.h"
 
@@ -97,12 +98,7 @@ void report_finished(Report *report, Run *run) {
         if (r < 0)
                 log_warning("HookFinished of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));
-        if (run_effect(run) != HOOK_EFFECT_PROCEED)
-                log_line(run_effect(run) == HOOK_EFFECT_IGNORED ? LOG_WARNING : LOG_ERR,
-                         "%s %s %s: %s (%s)", hook_type_to_string(run->request->operation.type),
-                         run->request->object, run->request->operation.name,
-                         run->message ? run->message : run_outcome_to_string(run->outcome),
-                         hook_effect_to_string(run_effect(run)));
+        journal_run_finished(run);
 }
 
 const char *report_instance(const Report *report) {

@@ -2,8 +2,8 @@
 #pragma once
 
 /*
- * What everybody may hear: the signals HookStarted and HookFinished, and a line in the log for each
- * run that did not succeed. Signals have no XML and nothing that a script printed.
+ * What is told of runs: the signals HookStarted and HookFinished for everybody, and an entry in the
+ * log for each that ended. Signals have no XML and nothing that a script printed.
  */
 
 #include "run.h"

@@ -12,6 +12,7 @@
 
 #include "bus-names.h"
 #include "hook-data.h"
+#include "journal-ids.h"
 #include "log.h"
 #include "text.h"
 
@@ -85,8 +86,9 @@ static int check_object(HookType type, const char *object, sd_bus_error *error) 
  * taken seriously.
  */
 static int request_take_unknown_operation(Request *request, const RequestArguments *arguments) {
-        log_warning("%s %s: operation '%s' is not known here, passing it on as it is",
-                    hook_type_to_string(arguments->type), request->object, arguments->operation);
+        log_entry(LOG_WARNING, JOURNAL_ID_UNKNOWN_REQUEST, NULL,
+                  "%s %s: operation '%s' is not known here, passing it on as it is",
+                  hook_type_to_string(arguments->type), request->object, arguments->operation);
         request->unknown_operation = strdup(arguments->operation);
         if (!request->unknown_operation)
                 return -ENOMEM;
@@ -144,10 +146,10 @@ static int request_take_suboperation(Request *request, const RequestArguments *a
                                 "The %s operation '%s' for '%s' has the sub-operation '%s', not '%s'",
                                 hook_type_to_string(operation->type), operation->name,
                                 request->object, operation->suboperation, value);
-                log_warning(
-                        "%s %s %s: sub-operation '%s' is not known here, passing it on as it is",
-                        hook_type_to_string(operation->type), request->object, operation->name,
-                        value);
+                log_entry(LOG_WARNING, JOURNAL_ID_UNKNOWN_REQUEST, NULL,
+                          "%s %s %s: sub-operation '%s' is not known here, passing it on as it is",
+                          hook_type_to_string(operation->type), request->object, operation->name,
+                          value);
         }
         return replace_string(&request->suboperation, value);
 }
@@ -353,7 +355,8 @@ int request_set_document(Request *request, Bytes *main, Bytes *port, const Docum
                 return sd_bus_error_move(error, &problem);
 
         /* A newer libvirt may send what we do not understand, and its hooks do. */
-        log_warning("%s. It is passed on as it is.", problem.message);
+        log_entry(LOG_WARNING, JOURNAL_ID_UNKNOWN_REQUEST, NULL, "%s. It is passed on as it is.",
+                  problem.message);
         document_info_clear(&request->info);
         request->document = main ? bytes_ref(main) : NULL;
         return 0;

@@ -413,10 +413,8 @@ void run_cancel(Run *run, const char *why) {
 static int on_warn(sd_event_source *source, uint64_t usec, void *userdata) {
         Run *run = userdata;
 
-        log_warning("%s %s %s: still running after %" PRIu64 " s: %s (pid %d)", type_name(run),
-                    run->request->object, run->request->operation.name,
-                    limits(run)->warn_after / USEC_PER_SEC, run->list.scripts[run->scripts].path,
-                    (int) run_pid(run));
+        if (run->context->lasts)
+                run->context->lasts(run, limits(run)->warn_after);
         return 0;
 }
 

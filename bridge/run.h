@@ -29,6 +29,8 @@ typedef enum RunOutcome {
         RUN_OUTCOME_MAX,
 } RunOutcome;
 
+typedef struct Run Run;
+
 /* What runs share. It outlives them all. */
 typedef struct RunContext {
         sd_event *event;
@@ -36,6 +38,8 @@ typedef struct RunContext {
         Scripts *scripts;
         Drain *drain;
         char **environment; /* of the scripts, where the caller gives none */
+        /* A run takes longer than WarnAfter=, AFTER microseconds. May be NULL. */
+        void (*lasts)(const Run *run, uint64_t after);
 } RunContext;
 
 /* What one script of a run did. */
@@ -50,8 +54,6 @@ typedef struct ScriptResult {
         size_t error_size, output_size;
         uint64_t error_total, output_total; /* bytes that it wrote in all */
 } ScriptResult;
-
-typedef struct Run Run;
 
 /* Called once when the run has ended; may free it. */
 typedef void (*run_done_t)(Run *run, void *userdata);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "journal-ids.h"
 #include "log.h"
 #include "safe-path.h"
 
@@ -161,7 +162,7 @@ static void warn_once(Scripts *scripts, const char *path, const char *why_not) {
         for (char **warned = scripts->warned; warned && *warned; warned++)
                 if (streq(*warned, path))
                         return;
-        log_warning("%s: not run: %s", path, why_not);
+        log_entry(LOG_WARNING, JOURNAL_ID_NOT_EXECUTABLE, NULL, "%s: not run: %s", path, why_not);
         if (strv_add(&scripts->warned, path) < 0)
                 return; /* then it is told again */
 }

@@ -10,6 +10,7 @@
 #include <dirent.h>
 #include <stdio.h>
 
+#include "journal-ids.h"
 #include "log.h"
 #include "quantity.h"
 
@@ -156,7 +157,8 @@ static void open_section(Reader *reader, const Place *place, const char *name) {
                 reader->fallback = &unset_limits;
         } else {
                 reader->table = NULL;
-                log_warning(
+                log_entry(
+                        LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
                         "%s:%u: there is no section [%s], ignoring it: there are [Bridge], [Scripts], "
                         "[daemon], [qemu], [lxc], [libxl] and [network]",
                         place->file, place->line, name);
@@ -173,7 +175,8 @@ static int add_directories(Reader *reader, const Place *place, char *value) {
         for (char *path = strtok_r(value, " \t", &state); path;
              path = strtok_r(NULL, " \t", &state)) {
                 if (*path != '/') {
-                        log_warning(
+                        log_entry(
+                                LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
                                 "%s:%u: HooksDirectories= has '%s', ignoring it: it takes absolute paths",
                                 place->file, place->line, path);
                         continue;
@@ -195,10 +198,10 @@ static int set_value(Reader *reader, const Place *place, const char *key, char *
                 if (streq(reader->table[i].key, key))
                         setting = &reader->table[i];
         if (!setting) {
-                log_warning(
-                        "%s:%u: there is no setting '%s' in this section, ignoring the line: see "
-                        "virt-hooks.conf(5)",
-                        place->file, place->line, key);
+                log_entry(LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
+                          "%s:%u: there is no setting '%s' in this section, ignoring the line: see "
+                          "virt-hooks.conf(5)",
+                          place->file, place->line, key);
                 return 0;
         }
 
@@ -206,8 +209,9 @@ static int set_value(Reader *reader, const Place *place, const char *key, char *
         if (!*value)
                 *field = value_at(reader->fallback, setting->offset);
         else if (setting->parse(value, &n) < 0 || n < setting->min || n > setting->max)
-                log_warning("%s:%u: '%s' is no value for %s=, ignoring the line: it takes %s",
-                            place->file, place->line, value, key, setting->form);
+                log_entry(LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
+                          "%s:%u: '%s' is no value for %s=, ignoring the line: it takes %s",
+                          place->file, place->line, value, key, setting->form);
         else
                 *field = n;
         return 0;
@@ -240,13 +244,15 @@ static int read_line(Reader *reader, const Place *place, char *line) {
         }
         equals = strchr(line, '=');
         if (!equals) {
-                log_warning("%s:%u: '%s' is neither a [Section] nor Key=value, ignoring the line",
-                            place->file, place->line, line);
+                log_entry(LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
+                          "%s:%u: '%s' is neither a [Section] nor Key=value, ignoring the line",
+                          place->file, place->line, line);
                 return 0;
         }
         *equals = '\0';
         if (!reader->target) {
-                log_warning(
+                log_entry(
+                        LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
                         "%s:%u: '%s=' stands before any section, ignoring the line: put it under [Bridge], "
                         "[Scripts] or a type's name",
                         place->file, place->line, strip(line));

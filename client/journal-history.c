@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Reading runs back from the journal, from the newest to the oldest, so that a short history of a
+ * long journal costs little.
+ */
+
+#include "journal-history.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <systemd/sd-journal.h>
+
+#include "journal-ids.h"
+#include "message-json.h"
+#include "quantity.h"
+
+/* The journal's fields and the interface's keys. */
+static const struct {
+        const char *field, *key;
+        bool number;
+} fields[] = {
+        { JOURNAL_FIELD_RUN, "run", false },
+        { JOURNAL_FIELD_TYPE, "type", false },
+        { JOURNAL_FIELD_OBJECT, "object", false },
+        { JOURNAL_FIELD_OPERATION, "operation", false },
+        { JOURNAL_FIELD_SUBOPERATION, "suboperation", false },
+        { JOURNAL_FIELD_EXTRA, "extra", false },
+        { JOURNAL_FIELD_UUID, "uuid", false },
+        { JOURNAL_FIELD_OUTCOME, "outcome", false },
+        { JOURNAL_FIELD_EFFECT, "effect", false },
+        { JOURNAL_FIELD_REASON, "reason", false },
+        { JOURNAL_FIELD_SCRIPT, "script", false },
+        { JOURNAL_FIELD_EXIT_STATUS, "status", true },
+        { JOURNAL_FIELD_SIGNAL, "signal", true },
+        { JOURNAL_FIELD_DURATION_USEC, "duration_usec", true },
+        { JOURNAL_FIELD_STARTED_AT, "started_at", true },
+};
+
+static int add_match(sd_journal *journal, const char *field, const char *value) {
+        _cleanup_free_ char *match = NULL;
+
+        if (!value)
+                return 0;
+        if (asprintf(&match, "%s=%s", field, value) < 0)
+                return -ENOMEM;
+        return sd_journal_add_match(journal, match, 0);
+}
+
+/* Matches of the same field are alternatives. */
+static int add_match_runs(sd_journal *journal, bool failed) {
+        int r = add_match(journal, "MESSAGE_ID", JOURNAL_ID_RUN_FAILED);
+
+        return r < 0 || failed ? r : add_match(journal, "MESSAGE_ID", JOURNAL_ID_RUN_SUCCEEDED);
+}
+
+static int add_matches(sd_journal *journal, const HistoryQuery *query) {
+        char uid[32];
+        int r;
+
+        (void) snprintf(uid, sizeof(uid), "%u", query->user ? (unsigned) getuid() : 0U);
+        r = add_match_runs(journal, query->failed);
+        if (r >= 0 && !query->directory) /* journald itself says who wrote an entry */
+                r = add_match(journal, "_UID", uid);
+        if (r >= 0)
+                r = add_match(journal, JOURNAL_FIELD_TYPE, query->type);
+        if (r >= 0)
+                r = add_match(journal, JOURNAL_FIELD_OBJECT, query->object);
+        return r;
+}
+
+static int take_field(sd_journal *journal, size_t i, json_object *run) {
+        size_t skip = strlen(fields[i].field) + 1, size;
+        _cleanup_free_ char *text = NULL;
+        const void *data;
+        uint64_t n;
+        int r;
+
+        r = sd_journal_get_data(journal, fields[i].field, &data, &size);
+        if (r == -ENOENT)
+                return 0;
+        if (r < 0)
+                return r;
+        if (size < skip)
+                return 0;
+        if (!fields[i].number)
+                return json_take_bytes(run, fields[i].key, (const char *) data + skip, size - skip);
+        text = strndup((const char *) data + skip, size - skip);
+        if (!text)
+                return -ENOMEM;
+        return quantity_parse_number(text, &n) < 0
+                       ? 0
+                       : json_take(run, fields[i].key, json_object_new_uint64(n));
+}
+
+static int read_entry(sd_journal *journal, json_object **ret) {
+        _cleanup_(json_put_pointer) json_object *run = json_object_new_object();
+        int r;
+
+        if (!run)
+                return -ENOMEM;
+        for (size_t i = 0; i < ELEMENTS(fields); i++) {
+                r = take_field(journal, i, run);
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(run);
+        return 0;
+}
+
+/* Reads backwards into RUNS, the newest first. */
+static int read_entries(sd_journal *journal, const HistoryQuery *query, json_object *runs) {
+        uint64_t n = 0, when;
+        int r;
+
+        r = query->until == UINT64_MAX ? sd_journal_seek_tail(journal)
+                                       : sd_journal_seek_realtime_usec(journal, query->until);
+        while (r >= 0 && n < query->limit && (r = sd_journal_previous(journal)) > 0) {
+                json_object *run;
+
+                r = sd_journal_get_realtime_usec(journal, &when);
+                if (r < 0 || when < query->since)
+                        return r;
+                r = read_entry(journal, &run);
+                if (r == -EBADMSG || r == -EADDRNOTAVAIL) { /* a damaged entry hides no other */
+                        r = 0;
+                        continue;
+                }
+                if (r < 0)
+                        return r;
+                if (json_object_array_add(runs, run) < 0) {
+                        (void) json_object_put(run);
+                        return -ENOMEM;
+                }
+                n++;
+        }
+        return r;
+}
+
+static int reverse(json_object *from, json_object *to) {
+        for (size_t i = json_object_array_length(from); i > 0; i--)
+                if (json_object_array_add(
+                            to, json_object_get(json_object_array_get_idx(from, i - 1))) < 0)
+                        return -ENOMEM;
+        return 0;
+}
+
+/* Whether the journal has any run, of whatever kind. */
+static int knows_any(sd_journal *journal) {
+        int r;
+
+        sd_journal_flush_matches(journal);
+        r = add_match_runs(journal, false);
+        if (r >= 0)
+                r = sd_journal_seek_tail(journal);
+        return r < 0 ? r : sd_journal_previous(journal);
+}
+
+int journal_history_read(const HistoryQuery *query, json_object *runs) {
+        _cleanup_(json_put_pointer) json_object *newest_first = json_object_new_array();
+        sd_journal *journal = NULL;
+        int r;
+
+        if (!newest_first)
+                return -ENOMEM;
+        r = query->directory ? sd_journal_open_directory(&journal, query->directory, 0)
+                             : sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY);
+        if (r < 0)
+                return r;
+        r = add_matches(journal, query);
+        if (r >= 0)
+                r = read_entries(journal, query, newest_first);
+        if (r >= 0)
+                r = reverse(newest_first, runs);
+        if (r >= 0)
+                r = json_object_array_length(runs) > 0 ? 1 : knows_any(journal);
+        sd_journal_close(journal);
+        return r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Runs in the journal: what the service wrote there at the end of each.
+ */
+
+#include <json-c/json.h>
+
+#include "util.h"
+
+typedef struct HistoryQuery {
+        uint64_t since, until; /* microseconds of CLOCK_REALTIME */
+        const char *type, *object;
+        bool failed;           /* only what failed */
+        uint64_t limit;        /* the newest so many */
+        const char *directory; /* journal files elsewhere; NULL for the machine's own */
+        bool user;             /* of the service on the user's bus, not of the system's */
+} HistoryQuery;
+
+/*
+ * Appends the runs that QUERY asks for to the array RUNS, the newest last, with the interface's
+ * keys. Entries count only if root, or with user this user, wrote them: anybody can write to the
+ * journal. Returns 1; 0 where the journal knows no run at all; or a negative errno.
+ */
+int journal_history_read(const HistoryQuery *query, json_object *runs);

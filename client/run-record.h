@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A run as the client knows it: a JSON object with the interface's keys, from a signal, a list or
+ * the journal.
+ */
+
+#include <json-c/json.h>
+
+#include "table.h"
+
+/* The colour of its outcome. */
+Colour run_record_colour(json_object *run);
+
+/* Whether it failed, whatever that means for its object. */
+bool run_record_failed(json_object *run);
+
+/* The columns of a list of runs, and one row of it. */
+extern const Column run_record_columns[];
+extern const size_t run_record_n_columns;
+void run_record_add_row(Table *table, json_object *run);
+
+/* Prints RUNS, an array, as JSON lines or as a table with NONE for an empty one. Returns the exit
+ * status. */
+int run_record_print_list(json_object *runs, bool json, const char *none);

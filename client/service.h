@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * What the subcommands ask of the service.
+ */
+
+#include <json-c/json.h>
+#include <systemd/sd-bus.h>
+
+#include "util.h"
+
+/* What to list; NULL and 0 are no condition. */
+typedef struct ListFilter {
+        const char *type, *object, *state, *outcome;
+        uint64_t since; /* microseconds of CLOCK_REALTIME */
+} ListFilter;
+
+/* The runs that the service knows: an array. Returns 0, or a negative errno, which has been told
+ * of. */
+int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret);
+
+/*
+ * The id of the run that TEXT is the beginning of. Ownership: the caller frees *ret.
+ * Returns 0, or a negative errno, which has been told of.
+ */
+int service_find_run(sd_bus *bus, const char *text, char **ret);
+
+/* All properties of the service, an object. Returns 0 or a negative errno, with *error set. */
+int service_get_properties(sd_bus *bus, json_object **ret, sd_bus_error *error);

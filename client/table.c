@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Tables: cells are kept until all are known, for their widths.
+ */
+
+#include "table.h"
+
+#include <stdarg.h>
+
+typedef struct Cell {
+        char *text; /* escaped */
+        size_t width;
+        Colour colour;
+} Cell;
+
+struct Table {
+        const Column *columns;
+        size_t n_columns;
+        Cell *cells;
+        size_t n_cells, n_allocated;
+        bool failed;
+};
+
+int table_new(Table **ret, const Column *columns, size_t n_columns) {
+        Table *table = malloc(sizeof(Table));
+
+        if (!table)
+                return -ENOMEM;
+        *table = (Table){
+                .columns = columns,
+                .n_columns = n_columns,
+        };
+        *ret = table;
+        return 0;
+}
+
+Table *table_free(Table *table) {
+        if (!table)
+                return NULL;
+        for (size_t i = 0; i < table->n_cells; i++)
+                free(table->cells[i].text);
+        free(table->cells);
+        free(table);
+        return NULL;
+}
+
+static Cell *next_cell(Table *table) {
+        if (table->n_cells == table->n_allocated) {
+                size_t n = table->n_allocated > 0 ? table->n_allocated * 2 : 64;
+                Cell *grown = reallocarray(table->cells, n, sizeof(Cell));
+
+                if (!grown)
+                        return NULL;
+                table->cells = grown;
+                table->n_allocated = n;
+        }
+        return &table->cells[table->n_cells];
+}
+
+void table_add(Table *table, Colour colour, const char *text) {
+        Cell *cell = next_cell(table);
+        char *escaped = terminal_escape(text ? text : "", text ? strlen(text) : 0, false);
+
+        if (!cell || !escaped) {
+                table->failed = true;
+                free(escaped);
+                return;
+        }
+        *cell = (Cell){
+                .text = escaped,
+                .width = terminal_columns(escaped),
+                .colour = colour,
+        };
+        table->n_cells++;
+}
+
+void table_addf(Table *table, Colour colour, const char *format, ...) {
+        _cleanup_free_ char *text = NULL;
+        va_list arguments;
+
+        va_start(arguments, format);
+        if (vasprintf(&text, format, arguments) < 0)
+                text = NULL;
+        va_end(arguments);
+        if (!text)
+                table->failed = true;
+        table_add(table, colour, text);
+}
+
+size_t table_rows(const Table *table) {
+        return table->n_cells / table->n_columns;
+}
+
+static size_t column_width(const Table *table, size_t column) {
+        size_t width = terminal_columns(table->columns[column].heading);
+
+        for (size_t i = column; i < table->n_cells; i += table->n_columns)
+                if (table->cells[i].width > width)
+                        width = table->cells[i].width;
+        return width;
+}
+
+/* Takes columns from those that may shrink, the widest first, until all fit into ROOM. */
+static void shrink(const Table *table, size_t *widths, size_t room) {
+        for (;;) {
+                size_t sum = table->n_columns - 1, widest = table->n_columns;
+
+                for (size_t c = 0; c < table->n_columns; c++) {
+                        sum += widths[c];
+                        if (table->columns[c].shrink && widths[c] > 4 &&
+                            (widest == table->n_columns || widths[c] > widths[widest]))
+                                widest = c;
+                }
+                if (sum <= room || widest == table->n_columns)
+                        return;
+                widths[widest]--;
+        }
+}
+
+static void print_cell(const Table *table, const char *text, size_t text_width, size_t column,
+                       size_t width, Colour colour) {
+        bool last = column == table->n_columns - 1;
+        const char *sequence = colour == COLOUR_PLAIN ? "" : terminal_colour(colour);
+
+        if (table->columns[column].right)
+                for (size_t i = text_width; i < width; i++)
+                        (void) putchar(' ');
+        (void) fputs(sequence, stdout);
+        terminal_write(stdout, text, width, !last && !table->columns[column].right);
+        if (*sequence)
+                (void) fputs(terminal_colour(COLOUR_PLAIN), stdout);
+        (void) putchar(last ? '\n' : ' ');
+}
+
+int table_print(const Table *table) {
+        _cleanup_free_ size_t *widths = calloc(table->n_columns, sizeof(size_t));
+        size_t room = terminal_width();
+
+        if (!widths || table->failed)
+                return -ENOMEM;
+        for (size_t c = 0; c < table->n_columns; c++)
+                widths[c] = column_width(table, c);
+        if (room > 0)
+                shrink(table, widths, room);
+
+        for (size_t c = 0; c < table->n_columns; c++)
+                print_cell(table, table->columns[c].heading,
+                           terminal_columns(table->columns[c].heading), c, widths[c], COLOUR_BOLD);
+        for (size_t i = 0; i < table->n_cells; i++)
+                print_cell(table, table->cells[i].text, table->cells[i].width, i % table->n_columns,
+                           widths[i % table->n_columns], table->cells[i].colour);
+        return 0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * virt-hooks cancel and reload: steering the service.
+ */
+
+#include "connection.h"
+#include "service.h"
+#include "verbs.h"
+
+static int cancel(const Options *options, int n_arguments, char **arguments) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_free_ char *run = NULL;
+        int r;
+
+        if (connection_open(&bus, options) < 0 || service_find_run(bus, arguments[0], &run) < 0 ||
+            connection_new_call(bus, &call, "Cancel") < 0)
+                return EXIT_TROUBLE;
+        r = sd_bus_message_append(call, "s", run);
+        return r < 0 || connection_call(bus, call, false, &reply) < 0 ? EXIT_TROUBLE : EXIT_SUCCESS;
+}
+
+static int reload(const Options *options, int n_arguments, char **arguments) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+
+        if (connection_open(&bus, options) < 0 || connection_new_call(bus, &call, "Reload") < 0 ||
+            connection_call(bus, call, false, &reply) < 0)
+                return EXIT_TROUBLE;
+        return EXIT_SUCCESS;
+}
+
+const Verb verb_cancel = {
+        .name = "cancel",
+        .arguments = "RUN",
+        .summary = "End a run with all that its scripts started, or a call that waits",
+        .help = "",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .run = cancel,
+};
+
+const Verb verb_reload = {
+        .name = "reload",
+        .arguments = "",
+        .summary = "Let the service read its settings again and look anew for scripts",
+        .help = "",
+        .run = reload,
+};

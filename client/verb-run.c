@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * virt-hooks run: one hook call by hand. It goes by Run(), which gives the scripts' own words and
+ * status.
+ */
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "bytes.h"
+#include "complain.h"
+#include "connection.h"
+#include "hook-data.h"
+#include "message-json.h"
+#include "quantity.h"
+#include "terminal.h"
+#include "verbs.h"
+
+#define DOCUMENT_MAX (64U * 1024U * 1024U) /* more than any service takes */
+
+enum {
+        OPTION_XML = VERB_OPTION,
+        OPTION_PORT_XML,
+        OPTION_TIMEOUT,
+};
+
+static const struct option run_options[] = {
+        { "xml", required_argument, NULL, OPTION_XML },
+        { "port-xml", required_argument, NULL, OPTION_PORT_XML },
+        { "timeout", required_argument, NULL, OPTION_TIMEOUT },
+        {},
+};
+
+static struct {
+        const char *xml, *port_xml; /* files; "-" is standard input */
+        uint64_t timeout;           /* microseconds; 0 where the service's settings hold */
+} arguments;
+
+static int parse(int option, const char *argument) {
+        switch (option) {
+        case OPTION_XML:
+                arguments.xml = argument;
+                return 0;
+        case OPTION_PORT_XML:
+                arguments.port_xml = argument;
+                return 0;
+        default:
+                if (quantity_parse_time(argument, &arguments.timeout) >= 0)
+                        return 0;
+                complain("'%s' is no time; write it as 30s or 5min", argument);
+                return -EINVAL;
+        }
+}
+
+/* Reads all that FD has. Returns 0 or a negative errno. */
+static int read_all(int fd, Bytes **ret) {
+        _cleanup_free_ char *data = NULL;
+        size_t size = 0, allocated = 0;
+        ssize_t n;
+
+        do {
+                if (size == allocated) {
+                        char *grown = realloc(data, allocated += 65536);
+
+                        if (!grown)
+                                return -ENOMEM;
+                        data = grown;
+                }
+                n = read(fd, data + size, allocated - size);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                size += n > 0 ? (size_t) n : 0;
+        } while (n != 0 && size <= DOCUMENT_MAX);
+        return bytes_new_take(ret, TAKE_PTR(data), size);
+}
+
+/* The file at PATH, "-" for standard input, NULL for nothing. Errors are told of. */
+static int read_file(const char *path, Bytes **ret) {
+        _cleanup_close_ int opened = -EBADF;
+        int r;
+
+        *ret = NULL;
+        if (!path)
+                return 0;
+        if (!streq(path, "-")) {
+                opened = open(path, O_RDONLY | O_CLOEXEC);
+                if (opened < 0) {
+                        r = -errno;
+                        complain("%s cannot be read: %m", path);
+                        return r;
+                }
+        }
+        r = read_all(opened >= 0 ? opened : STDIN_FILENO, ret);
+        if (r < 0)
+                complain("%s cannot be read: %s", path, strerror(-r));
+        return r;
+}
+
+/* What goes to the scripts. With a port it is made into what libvirt makes of the two. */
+static int read_document(Bytes **ret) {
+        _cleanup_(bytes_unref_pointer) Bytes *main = NULL, *port = NULL;
+        int r;
+
+        r = read_file(arguments.xml, &main);
+        if (r >= 0)
+                r = read_file(arguments.port_xml, &port);
+        if (r < 0)
+                return r;
+        if (!port) {
+                *ret = TAKE_PTR(main);
+                return 0;
+        }
+        r = main ? hook_data_new(ret, main, port) : -EBADMSG;
+        if (r < 0)
+                complain("--port-xml goes with a network in --xml: %s",
+                         r == -EBADMSG ? "one of them is missing or is no XML" : strerror(-r));
+        return r;
+}
+
+static int make_call(sd_bus *bus, int n, char **words, sd_bus_message **ret) {
+        _cleanup_(bytes_unref_pointer) Bytes *document = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+        _cleanup_close_ int fd = -EBADF;
+        int r;
+
+        r = read_document(&document);
+        if (r < 0)
+                return r;
+        fd = bytes_to_sealed_fd("virt-hooks-document", document ? document->data : NULL,
+                                document ? document->size : 0);
+        if (fd < 0) {
+                complain("the document cannot be passed on: %s", strerror(-fd));
+                return fd;
+        }
+        r = connection_new_call(bus, &call, "Run");
+        if (r < 0)
+                return r;
+        r = sd_bus_message_append(call, "sssssh", words[0], words[1], words[2],
+                                  n > 3 ? words[3] : "", n > 4 ? words[4] : "", fd);
+        if (r >= 0)
+                r = sd_bus_message_open_container(call, 'a', "{sv}");
+        if (r >= 0 && arguments.timeout > 0)
+                r = sd_bus_message_append(call, "{sv}", "timeout", "t", arguments.timeout);
+        if (r >= 0)
+                r = sd_bus_message_close_container(call);
+        if (r < 0) {
+                complain("the call cannot be made: %s; are all arguments valid text?",
+                         strerror(-r));
+                return r;
+        }
+        *ret = TAKE_PTR(call);
+        return 0;
+}
+
+/* What the service answered. */
+typedef struct Answer {
+        const char *outcome, *run;
+        int32_t status;
+        Bytes *output, *errors;
+        json_object *details;
+} Answer;
+
+static void answer_clear(Answer *answer) {
+        bytes_unref(answer->output);
+        bytes_unref(answer->errors);
+        json_put_pointer(&answer->details);
+}
+
+static int read_answer(sd_bus_message *reply, Answer *answer) {
+        int output_fd, errors_fd, r;
+
+        r = sd_bus_message_read(reply, "sihhs", &answer->outcome, &answer->status, &output_fd,
+                                &errors_fd, &answer->run);
+        if (r >= 0)
+                r = message_read_dictionary(reply, &answer->details);
+        if (r >= 0)
+                r = bytes_new_sealed(&answer->output, output_fd);
+        if (r >= 0)
+                r = bytes_new_sealed(&answer->errors, errors_fd);
+        if (r < 0)
+                complain("the service's answer makes no sense: %s", strerror(-r));
+        return r;
+}
+
+static int exit_status(const Answer *answer) {
+        if (streq(answer->outcome, "success") || streq(answer->outcome, "no-script"))
+                return EXIT_SUCCESS;
+        if (streq(answer->outcome, "failed"))
+                return answer->status;
+        if (streq(answer->outcome, "killed"))
+                return EXIT_KILLED + answer->status;
+        return streq(answer->outcome, "timed-out") ? EXIT_TIMED_OUT : EXIT_NO_VERDICT;
+}
+
+/* The script's words on standard error: as they are into a file, harmless on a terminal. */
+static void print_errors(const Bytes *errors) {
+        _cleanup_free_ char *escaped = NULL;
+
+        if (errors->size == 0)
+                return;
+        (void) fflush(stdout);
+        if (!isatty(STDERR_FILENO)) {
+                (void) fwrite(errors->data, 1, errors->size, stderr);
+                return;
+        }
+        escaped = terminal_escape(errors->data, errors->size, true);
+        (void) fputs(escaped ? escaped : "", stderr);
+}
+
+static int print_answer(const Answer *answer, char **words) {
+        const char *reason = json_text(answer->details, "reason");
+
+        (void) fwrite(answer->output->data, 1, answer->output->size, stdout);
+        print_errors(answer->errors);
+        if (*reason)
+                complain("%s %s %s: %s (%s)", words[0], words[1], words[2], reason,
+                         json_text(answer->details, "effect"));
+        return exit_status(answer);
+}
+
+static int print_json(const Answer *answer) {
+        _cleanup_(json_put_pointer) json_object *object = json_object_new_object();
+        json_object *details = answer->details;
+        int r;
+
+        if (!object)
+                return trouble("out of memory");
+        r = json_take(object, "run", json_object_new_string(answer->run));
+        if (r >= 0)
+                r = json_take(object, "outcome", json_object_new_string(answer->outcome));
+        if (r >= 0)
+                r = json_take(object, "status", json_object_new_int(answer->status));
+        if (r >= 0)
+                r = json_take_bytes(object, "output", answer->output->data, answer->output->size);
+        if (r >= 0)
+                r = json_take_bytes(object, "errors", answer->errors->data, answer->errors->size);
+        json_object_object_foreach(details, key, value) {
+                if (r >= 0)
+                        r = json_take(object, key, json_object_get(value));
+        }
+        if (r < 0)
+                return trouble("out of memory");
+        json_print_line(object);
+        return exit_status(answer);
+}
+
+static int run(const Options *options, int n_words, char **words) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(answer_clear) Answer answer = {};
+
+        if (connection_open(&bus, options) < 0 || make_call(bus, n_words, words, &call) < 0 ||
+            connection_call(bus, call, true, &reply) < 0 || read_answer(reply, &answer) < 0)
+                return EXIT_NO_VERDICT;
+        return options->json ? print_json(&answer) : print_answer(&answer, words);
+}
+
+const Verb verb_run = {
+        .name = "run",
+        .arguments = "TYPE OBJECT OPERATION [SUBOPERATION [EXTRA]]",
+        .summary = "Run a hook now, print its output and exit with its script's status",
+        .help = "      --xml=FILE         The document of the guest or network; - is standard input\n"
+                "      --port-xml=FILE    The port, for a network's port-created and port-deleted\n"
+                "      --timeout=TIME     End the scripts after TIME\n",
+        .min_arguments = 3,
+        .max_arguments = 5,
+        .options = run_options,
+        .parse = parse,
+        .run = run,
+};

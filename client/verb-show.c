@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * virt-hooks show: everything about a run, as the script wrote it.
+ */
+
+#include <inttypes.h>
+
+#include "complain.h"
+#include "connection.h"
+#include "message-json.h"
+#include "run-record.h"
+#include "service.h"
+#include "verbs.h"
+#include "when.h"
+
+static void print_field(const char *name, const char *value) {
+        _cleanup_free_ char *escaped = terminal_escape(value, strlen(value), false);
+
+        if (*value)
+                (void) printf("%12s:  %s\n", name, escaped ? escaped : "");
+}
+
+static void print_words(const char *title, json_object *result, const char *key,
+                        const char *size_key) {
+        const char *text = json_text(result, key);
+        uint64_t size = json_number(result, size_key);
+        _cleanup_free_ char *escaped = terminal_escape(text, strlen(text), true);
+        char *state = NULL;
+
+        if (size == 0 || !escaped)
+                return;
+        (void) printf("      %s (%" PRIu64 " bytes):\n", title, size);
+        for (char *line = strtok_r(escaped, "\n", &state); line;
+             line = strtok_r(NULL, "\n", &state))
+                (void) printf("        %s\n", line);
+}
+
+static void print_result(json_object *result) {
+        char started[WHEN_SIZE], duration[WHEN_SIZE], user[WHEN_SIZE], system[WHEN_SIZE];
+        bool exited = json_object_object_get_ex(result, "status", NULL);
+        uint64_t number = json_number(result, exited ? "status" : "signal");
+        const char *path = json_text(result, "path");
+        _cleanup_free_ char *escaped = terminal_escape(path, strlen(path), false);
+
+        (void) printf(
+                "\n    %s\n      %s%s %" PRIu64 "%s, started %s, took %s (user %s, system %s)\n",
+                escaped ? escaped : "",
+                terminal_colour(exited && number == 0 ? COLOUR_GOOD : COLOUR_BAD),
+                exited ? "exit status" : "killed by signal", number, terminal_colour(COLOUR_PLAIN),
+                when_format_clock(started, json_number(result, "started_at")),
+                when_format_span(duration, json_number(result, "duration_usec")),
+                when_format_span(user, json_number(result, "user_usec")),
+                when_format_span(system, json_number(result, "system_usec")));
+        print_words("Standard error", result, "errors", "errors_size");
+        print_words("End of standard output", result, "output", "output_size");
+}
+
+static void print_caller(json_object *run) {
+        const char *comm = json_text(run, "caller_comm");
+        _cleanup_free_ char *escaped = terminal_escape(comm, strlen(comm), false);
+
+        (void) printf("%12s:  %s (pid %" PRIu64 ", uid %" PRIu64 ")\n", "Caller",
+                      escaped ? escaped : "", json_number(run, "caller_pid"),
+                      json_number(run, "caller_uid"));
+}
+
+static void print_run(json_object *run) {
+        char when[WHEN_SIZE], span[WHEN_SIZE];
+        json_object *results;
+
+        (void) printf("%s●%s %s %s: ", terminal_colour(run_record_colour(run)),
+                      terminal_colour(COLOUR_PLAIN), json_text(run, "type"),
+                      json_text(run, "operation"));
+        (void) printf("%s%s%s\n", terminal_colour(run_record_colour(run)),
+                      *json_text(run, "outcome") ? json_text(run, "outcome")
+                                                 : json_text(run, "state"),
+                      terminal_colour(COLOUR_PLAIN));
+        print_field("Run", json_text(run, "run"));
+        print_field("Object", json_text(run, "object"));
+        print_field("Uuid", json_text(run, "uuid"));
+        print_field("Suboperation", json_text(run, "suboperation"));
+        print_field("Extra", json_text(run, "extra"));
+        print_field("Effect", json_text(run, "effect"));
+        print_field("Reason", json_text(run, "reason"));
+        print_field("Queued", when_format(when, json_number(run, "queued_at")));
+        print_field("Started", when_format(when, json_number(run, "started_at")));
+        print_field("Took", when_format_span(span, json_number(run, "duration_usec")));
+        print_field("Port", json_text(run, "port_uuid"));
+        print_field("Port's MAC", json_text(run, "port_mac"));
+        print_field("Port's owner", json_text(run, "port_owner"));
+        print_caller(run);
+        print_field("Unit", json_text(run, "caller_unit"));
+        print_field("Running now", json_text(run, "script"));
+        print_field("Message", json_text(run, "message"));
+        if (json_object_object_get_ex(run, "results", &results))
+                for (size_t i = 0; i < json_object_array_length(results); i++)
+                        print_result(json_object_array_get_idx(results, i));
+}
+
+static int show(const Options *options, int n_arguments, char **arguments) {
+        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(json_put_pointer) json_object *run = NULL;
+        _cleanup_free_ char *id = NULL;
+        int r;
+
+        if (connection_open(&bus, options) < 0 || service_find_run(bus, arguments[0], &id) < 0 ||
+            connection_new_call(bus, &call, "GetRun") < 0)
+                return EXIT_TROUBLE;
+        r = sd_bus_message_append(call, "s", id);
+        if (r < 0 || connection_call(bus, call, false, &reply) < 0)
+                return EXIT_TROUBLE;
+        r = message_read_dictionary(reply, &run);
+        if (r < 0)
+                return trouble("the service's answer makes no sense: %s", strerror(-r));
+        if (options->json)
+                json_print_line(run);
+        else
+                print_run(run);
+        return EXIT_SUCCESS;
+}
+
+const Verb verb_show = {
+        .name = "show",
+        .arguments = "RUN",
+        .summary = "Show everything about a run, also what its scripts printed",
+        .help = "",
+        .min_arguments = 1,
+        .max_arguments = 1,
+        .run = show,
+};

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * virt-hooks: the common options, then the subcommand with its own.
+ */
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+
+#include "complain.h"
+#include "verbs.h"
+
+static const Verb *const verbs[] = {
+        &verb_run,    &verb_monitor, &verb_list,    &verb_history, &verb_show,
+        &verb_cancel, &verb_status,  &verb_scripts, &verb_reload,
+};
+
+enum {
+        OPTION_SYSTEM = 0x100,
+        OPTION_USER,
+        OPTION_ADDRESS,
+        OPTION_HOST,
+        OPTION_MACHINE,
+        OPTION_JSON,
+        OPTION_VERSION,
+};
+
+static const struct option common_options[] = {
+        { "system", no_argument, NULL, OPTION_SYSTEM },
+        { "user", no_argument, NULL, OPTION_USER },
+        { "address", required_argument, NULL, OPTION_ADDRESS },
+        { "host", required_argument, NULL, OPTION_HOST },
+        { "machine", required_argument, NULL, OPTION_MACHINE },
+        { "json", no_argument, NULL, OPTION_JSON },
+        { "version", no_argument, NULL, OPTION_VERSION },
+        { "help", no_argument, NULL, 'h' },
+};
+
+static const char common_help[] =
+        "      --system           Use the system bus (default)\n"
+        "      --user             Use the user's session bus\n"
+        "      --address=ADDRESS  Use the bus at ADDRESS\n"
+        "  -H, --host=[USER@]HOST Use the system bus of another host, over ssh\n"
+        "  -M, --machine=NAME     Use the system bus of a local container\n"
+        "      --json             Print one JSON object a line\n"
+        "      --version          Print the version and exit\n"
+        "  -h, --help             Print help and exit; with a command, its own\n";
+
+static void print_help(void) {
+        (void) printf("Usage: %s [OPTION...] COMMAND ...\n"
+                      "\n"
+                      "Sees, runs and tries libvirt's hook scripts.\n"
+                      "\n"
+                      "Commands:\n",
+                      program_invocation_short_name);
+        for (size_t i = 0; i < ELEMENTS(verbs); i++)
+                (void) printf("  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
+        (void) printf("\nOptions:\n%s\nSee virt-hooks(1).\n", common_help);
+}
+
+static void print_verb_help(const Verb *verb) {
+        (void) printf("Usage: %s [OPTION...] %s%s%s\n\n%s.\n\nOptions:\n%s%s\nSee virt-hooks(1).\n",
+                      program_invocation_short_name, verb->name, *verb->arguments ? " " : "",
+                      verb->arguments, verb->summary, verb->help, common_help);
+}
+
+static const Verb *find_verb(const char *name) {
+        for (size_t i = 0; i < ELEMENTS(verbs); i++)
+                if (streq(verbs[i]->name, name))
+                        return verbs[i];
+        return NULL;
+}
+
+/* Returns 1 where the option is a common one, 0 where it is not. */
+static int take_common_option(Options *options, int option, const char *argument) {
+        switch (option) {
+        case OPTION_SYSTEM:
+                options->transport = TRANSPORT_SYSTEM;
+                return 1;
+        case OPTION_USER:
+                options->transport = TRANSPORT_USER;
+                return 1;
+        case OPTION_ADDRESS:
+                options->transport = TRANSPORT_ADDRESS;
+                break;
+        case OPTION_HOST:
+        case 'H':
+                options->transport = TRANSPORT_HOST;
+                break;
+        case OPTION_MACHINE:
+        case 'M':
+                options->transport = TRANSPORT_MACHINE;
+                break;
+        case OPTION_JSON:
+                options->json = true;
+                return 1;
+        default:
+                return 0;
+        }
+        options->where = argument;
+        return 1;
+}
+
+/* The common options and VERB's own as one vector for getopt_long(3). VERB may be NULL. */
+static struct option *merge_options(const Verb *verb) {
+        size_t n = 0;
+        struct option *merged;
+
+        while (verb && verb->options && verb->options[n].name)
+                n++;
+        merged = calloc(ELEMENTS(common_options) + n + 1, sizeof(struct option));
+        if (!merged)
+                return NULL;
+        memcpy(merged, common_options, sizeof(common_options));
+        if (n > 0)
+                memcpy(merged + ELEMENTS(common_options), verb->options, n * sizeof(struct option));
+        return merged;
+}
+
+/*
+ * Reads options, with VERB its own as well, without it up to the first argument.
+ * Returns -1 to go on, else the exit status.
+ */
+static int read_options(Options *options, const Verb *verb, int argc, char **argv) {
+        _cleanup_free_ struct option *table = merge_options(verb);
+        int c;
+
+        if (!table)
+                return trouble("out of memory");
+        while ((c = getopt_long(argc, argv, verb ? "hH:M:n:" : "+hH:M:", table, NULL)) >= 0) {
+                if (take_common_option(options, c, optarg))
+                        continue;
+                if (c == 'h') {
+                        if (verb)
+                                print_verb_help(verb);
+                        else
+                                print_help();
+                        return EXIT_SUCCESS;
+                }
+                if (c == OPTION_VERSION) {
+                        (void) puts(PACKAGE_STRING);
+                        return EXIT_SUCCESS;
+                }
+                if (c == '?' || !verb || !verb->parse || verb->parse(c, optarg) < 0) {
+                        if (c != '?' && (!verb || !verb->parse))
+                                complain("there is no such option here; see --help");
+                        return EXIT_USAGE;
+                }
+        }
+        return -1;
+}
+
+static int check_arguments(const Verb *verb, int n) {
+        if (n >= verb->min_arguments && n <= verb->max_arguments)
+                return 0;
+        complain("usage: %s %s %s; see '%s %s --help'", program_invocation_short_name, verb->name,
+                 verb->arguments, program_invocation_short_name, verb->name);
+        return -EINVAL;
+}
+
+int main(int argc, char **argv) {
+        Options options = {};
+        const Verb *verb;
+        int status;
+
+        (void) setlocale(LC_ALL, "");
+        (void) signal(SIGPIPE, SIG_DFL); /* "| head" ends us without a word */
+
+        status = read_options(&options, NULL, argc, argv);
+        if (status >= 0)
+                return status;
+        if (optind >= argc) {
+                complain("no command; see --help");
+                return EXIT_USAGE;
+        }
+        verb = find_verb(argv[optind]);
+        if (!verb) {
+                complain("there is no command '%s'; see --help", argv[optind]);
+                return EXIT_USAGE;
+        }
+
+        argc -= optind;
+        argv += optind;
+        optind = 0; /* getopt(3) starts anew, behind the command */
+        status = read_options(&options, verb, argc, argv);
+        if (status >= 0)
+                return status;
+        if (check_arguments(verb, argc - optind) < 0)
+                return EXIT_USAGE;
+        status = verb->run(&options, argc - optind, argv + optind);
+        if (fflush(stdout) != 0 || ferror(stdout))
+                return trouble("standard output cannot be written: %m");
+        return status;
+}
