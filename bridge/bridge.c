@@ -168,6 +168,9 @@ static int bridge_set_up(Bridge *bridge) {
         r = drain_new(&bridge->context.drain, bridge->event);
         if (r < 0)
                 return r;
+        r = cgroup_root_new(&bridge->context.cgroups);
+        if (r < 0)
+                return r;
         r = environment_new(&bridge->context.environment);
         if (r < 0)
                 return r;
@@ -236,6 +239,7 @@ Bridge *bridge_free(Bridge *bridge) {
         scripts_free(bridge->context.scripts);
         strv_free(bridge->context.environment);
         drain_free(bridge->context.drain);
+        cgroup_root_free(bridge->context.cgroups);
         settings_free(bridge->settings);
         sd_bus_unref(bridge->bus);
         sd_event_unref(bridge->event);

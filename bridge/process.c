@@ -35,7 +35,7 @@ void process_remember_limits(void) {
 /* What the child needs, made before it exists: until it executes it may only make system calls. */
 typedef struct Birth {
         char *const *argv, *const *envp;
-        int input_fd, output_fd, error_fd;
+        int input_fd, output_fd, error_fd, cgroup_fd;
         int error; /* the child's errno where execve() failed: it writes into our memory */
 } Birth;
 
@@ -75,6 +75,8 @@ static int child(void *userdata) {
         sigset_t none;
 
         (void) setsid();
+        if (birth->cgroup_fd >= 0 && write(birth->cgroup_fd, "0", 1) < 0)
+                birth->cgroup_fd = -EBADF; /* the process group must do, then */
         set_standard_fds(birth);
         if (chdir("/") < 0)
                 _exit(126);
@@ -383,6 +385,7 @@ static int start(Process *process, const ProcessSpec *spec) {
                 .input_fd = input_fd,
                 .output_fd = output_fd,
                 .error_fd = error_fd,
+                .cgroup_fd = spec->cgroup_fd,
         };
         process->started = now_usec(CLOCK_MONOTONIC);
         process->started_at = now_usec(CLOCK_REALTIME);

@@ -37,6 +37,7 @@ typedef struct ProcessSpec {
                                   0: not at all */
         uint64_t error_grace;  /* microseconds: how long a failure waits for the end of its standard
                                   error */
+        int cgroup_fd;         /* a cgroup.procs for the child to enter; -EBADF for none */
         Drain *drain; /* gets the pipes that background children hold; must live as long as the
                          process */
 } ProcessSpec;

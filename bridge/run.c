@@ -81,6 +81,7 @@ Run *run_free(Run *run) {
         if (!run)
                 return NULL;
         process_free(run->process);
+        cgroup_free(run->cgroup);
         sd_event_source_disable_unref(run->timeout_source);
         sd_event_source_disable_unref(run->warn_source);
         sd_event_source_disable_unref(run->kill_source);
@@ -154,6 +155,7 @@ void run_trim(Run *run) {
         run->request->environment = strv_free(run->request->environment);
         run->environment = strv_free(run->environment);
         run->output = bytes_unref(run->output);
+        run->cgroup = cgroup_free(run->cgroup);
 }
 
 size_t run_size(const Run *run) {
@@ -278,6 +280,14 @@ static void run_take_output(Run *run, const Script *script) {
 
 static void run_next(Run *run);
 
+/* Everything that the scripts have started, as far as it can be told. */
+static void run_signal(Run *run, int signal) {
+        if (run->process)
+                process_kill(run->process, signal);
+        if (run->cgroup)
+                cgroup_signal(run->cgroup, signal);
+}
+
 static void on_process_done(Process *process, void *userdata) {
         Run *run = userdata;
         const Script *script = &run->list.scripts[run->scripts];
@@ -290,6 +300,8 @@ static void on_process_done(Process *process, void *userdata) {
                         run_take_output(run, script);
         }
         run->process = process_free(process);
+        if (run->ending)
+                run_signal(run, SIGKILL);
         if (run->failed && run->request->document) {
                 bytes_unref(run->current);
                 run->current = bytes_ref(run->request->document);
@@ -334,6 +346,7 @@ static int spawn(Run *run, const Script *script) {
                 .error_max = settings->max_stderr,
                 .output_grace = filter ? limits(run)->output_grace : 0,
                 .error_grace = limits(run)->error_grace,
+                .cgroup_fd = run->cgroup ? cgroup_fd(run->cgroup) : -EBADF,
                 .drain = run->context->drain,
         };
 
@@ -369,10 +382,7 @@ static void run_next(Run *run) {
 
 /* TERM now, KILL when the grace is over. */
 static int on_kill(sd_event_source *source, uint64_t usec, void *userdata) {
-        Run *run = userdata;
-
-        if (run->process)
-                process_kill(run->process, SIGKILL);
+        run_signal(userdata, SIGKILL);
         return 0;
 }
 
@@ -382,7 +392,7 @@ static void run_end_scripts(Run *run) {
         run->ending = true;
         if (!run->process)
                 return;
-        process_kill(run->process, SIGTERM);
+        run_signal(run, SIGTERM);
         if (grace == UINT64_MAX)
                 return;
         if (sd_event_add_time_relative(run->context->event, &run->kill_source, CLOCK_MONOTONIC,
@@ -433,6 +443,19 @@ static void run_set_timers(Run *run) {
         if (r < 0)
                 log_warning("%s %s: the run cannot be timed, ignoring: %s", type_name(run),
                             run->request->object, strerror(-r));
+}
+
+/* One for all scripts of the run. Without it the run can still be ended, but for what has detached
+ * itself. */
+static void run_enter_cgroup(Run *run) {
+        int r;
+
+        if (!run->context->cgroups)
+                return;
+        r = cgroup_new(&run->cgroup, run->context->cgroups, run->id);
+        if (r < 0)
+                log_warning("%s %s: there is no cgroup for the run, doing without: %s",
+                            type_name(run), run->request->object, strerror(-r));
 }
 
 /* Finds what to run. Returns false where the run has failed over it. */
@@ -490,6 +513,7 @@ void run_start(Run *run, run_done_t done, void *userdata) {
         run->argv[4] = request->extra;
         if (request->document)
                 run->current = bytes_ref(request->document);
+        run_enter_cgroup(run);
         run_set_timers(run);
         tell_started(run);
         run_next(run);

@@ -11,6 +11,7 @@
 #include <systemd/sd-event.h>
 
 #include "caller.h"
+#include "cgroup.h"
 #include "drain.h"
 #include "process.h"
 #include "request.h"
@@ -37,7 +38,8 @@ typedef struct RunContext {
         const Settings *settings;
         Scripts *scripts;
         Drain *drain;
-        char **environment; /* of the scripts, where the caller gives none */
+        CgroupRoot *cgroups; /* NULL where none is delegated */
+        char **environment;  /* of the scripts, where the caller gives none */
         /* A run takes longer than WarnAfter=, AFTER microseconds. May be NULL. */
         void (*lasts)(const Run *run, uint64_t after);
 } RunContext;
@@ -89,6 +91,7 @@ struct Run {
         uint64_t started; /* microseconds of CLOCK_MONOTONIC */
         char **environment;
         Process *process;
+        Cgroup *cgroup; /* NULL where there is none */
         char *argv[6];
         bool failed;    /* a script has: from here on each gets the original document */
         bool ending;    /* we are ending the scripts, outcome tells why */
