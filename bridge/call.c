@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 
 #include "bus-names.h"
+#include "dictionary.h"
 #include "log.h"
 #include "run-bus.h"
 
@@ -349,52 +350,33 @@ typedef struct RawOptions {
         int started_fd; /* the message's */
 } RawOptions;
 
-static int read_option(sd_bus_message *message, RawOptions *options, sd_bus_error *error) {
-        const char *name;
+static int read_environment(sd_bus_message *message, RawOptions *options) {
         int r;
 
-        r = sd_bus_message_read(message, "s", &name);
+        r = sd_bus_message_enter_container(message, 'v', "as");
         if (r < 0)
                 return r;
+        options->environment = strv_free(options->environment);
+        options->has_environment = true;
+        r = sd_bus_message_read_strv(message, &options->environment);
+        return r < 0 ? r : sd_bus_message_exit_container(message);
+}
+
+static int read_option(const char *name, sd_bus_message *message, void *userdata,
+                       sd_bus_error *error) {
+        RawOptions *options = userdata;
+
         if (streq(name, "lenient"))
                 return sd_bus_message_read(message, "v", "b", &options->lenient);
         if (streq(name, "timeout"))
                 return sd_bus_message_read(message, "v", "t", &options->timeout);
         if (streq(name, "started"))
                 return sd_bus_message_read(message, "v", "h", &options->started_fd);
-        if (streq(name, "environment")) {
-                r = sd_bus_message_enter_container(message, 'v', "as");
-                options->environment = strv_free(options->environment);
-                options->has_environment = true;
-                if (r >= 0)
-                        r = sd_bus_message_read_strv(message, &options->environment);
-                return r < 0 ? r : sd_bus_message_exit_container(message);
-        }
+        if (streq(name, "environment"))
+                return read_environment(message, options);
         return sd_bus_error_setf(
                 error, SD_BUS_ERROR_INVALID_ARGS,
                 "Run() has no option '%.64s': it has environment, lenient, timeout, started", name);
-}
-
-static int read_options(sd_bus_message *message, RawOptions *options, sd_bus_error *error) {
-        int r;
-
-        r = sd_bus_message_enter_container(message, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = read_option(message, options, error);
-                if (r == -ENXIO) /* sd-bus's word for another type inside the variant */
-                        return sd_bus_error_setf(
-                                error, SD_BUS_ERROR_INVALID_ARGS,
-                                "An option of Run() has a value of the wrong type: see "
-                                "org.virt.Hooks(5)");
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
 static int check_started_fd(int fd, sd_bus_error *error) {
@@ -515,7 +497,7 @@ int call_raw(Bridge *bridge, sd_bus_message *message, Caller *caller, sd_bus_err
                                 &arguments.suboperation, &arguments.extra, &fd);
         if (r < 0)
                 return r;
-        r = read_options(message, &options, error);
+        r = dictionary_read(message, "option of Run()", read_option, &options, error);
         environment = options.environment;
         if (r < 0)
                 return r;

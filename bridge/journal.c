@@ -76,11 +76,11 @@ void journal_run_finished(const Run *run) {
         if (failed) /* a failed script's message has its words; others may have a filter's */
                 words = run->failure ? run->message : run->reason;
         log_entry(priority_of(run), failed ? JOURNAL_ID_RUN_FAILED : JOURNAL_ID_RUN_SUCCEEDED,
-                  f.fields, "%s %s %s: %s%s%s (%s, %" PRIu64 " ms)",
+                  f.fields, "%s %s %s: %s (%s, %" PRIu64 " ms)%s%s",
                   hook_type_to_string(run->request->operation.type), run->request->object,
                   run->request->operation.name, run_outcome_to_string(run->outcome),
-                  words ? ": " : "", words ? words : "", hook_effect_to_string(run_effect(run)),
-                  run->duration / 1000);
+                  hook_effect_to_string(run_effect(run)), run->duration / 1000, words ? ": " : "",
+                  words ? words : "");
 }
 
 void journal_run_lasts(const Run *run, uint64_t after) {

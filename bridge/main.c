@@ -14,6 +14,7 @@
 
 #include "bridge.h"
 #include "bus-names.h"
+#include "bus-open.h"
 #include "log.h"
 
 typedef enum BusKind {
@@ -124,29 +125,14 @@ static int parse_options(Options *options, int argc, char **argv) {
 }
 
 static int open_bus(const Options *options, sd_bus **ret) {
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        int r;
-
         switch (options->kind) {
         case BUS_SYSTEM:
                 return sd_bus_open_system_with_description(ret, "virt-hooksd");
         case BUS_USER:
                 return sd_bus_open_user_with_description(ret, "virt-hooksd");
-        case BUS_ADDRESS:
-                break;
+        default:
+                return bus_open_address(ret, options->address);
         }
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, options->address);
-        if (r >= 0)
-                r = sd_bus_set_bus_client(bus, 1);
-        if (r >= 0)
-                r = sd_bus_negotiate_fds(bus, 1);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r >= 0)
-                *ret = TAKE_PTR(bus);
-        return r;
 }
 
 static const char *bus_name(const Options *options) {

@@ -6,15 +6,13 @@
 
 #include "run-filter.h"
 
+#include "dictionary.h"
 #include "run-bus.h"
 
-static int read_entry(RunFilter *filter, sd_bus_message *message, sd_bus_error *error) {
-        const char *key;
-        int r;
+static int read_entry(const char *key, sd_bus_message *message, void *userdata,
+                      sd_bus_error *error) {
+        RunFilter *filter = userdata;
 
-        r = sd_bus_message_read(message, "s", &key);
-        if (r < 0)
-                return r;
         if (streq(key, "type"))
                 return sd_bus_message_read(message, "v", "s", &filter->type);
         if (streq(key, "object"))
@@ -35,26 +33,8 @@ static int read_entry(RunFilter *filter, sd_bus_message *message, sd_bus_error *
 }
 
 int run_filter_read(RunFilter *ret, sd_bus_message *message, sd_bus_error *error) {
-        int r;
-
         *ret = (RunFilter){ .limit = UINT32_MAX };
-        r = sd_bus_message_enter_container(message, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = read_entry(ret, message, error);
-                if (r == -ENXIO) /* sd-bus's word for another type inside the variant */
-                        return sd_bus_error_setf(
-                                error, SD_BUS_ERROR_INVALID_ARGS,
-                                "A filter of ListRuns() has a value of the wrong type: see "
-                                "org.virt.Hooks(5)");
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(message);
+        return dictionary_read(message, "filter of ListRuns()", read_entry, ret, error);
 }
 
 static bool matches(const char *wanted, const char *value) {

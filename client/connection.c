@@ -7,26 +7,9 @@
 #include "connection.h"
 
 #include "bus-names.h"
+#include "bus-open.h"
 #include "complain.h"
 #include "terminal.h"
-
-static int open_address(sd_bus **ret, const char *address) {
-        _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
-        int r;
-
-        r = sd_bus_new(&bus);
-        if (r >= 0)
-                r = sd_bus_set_address(bus, address);
-        if (r >= 0)
-                r = sd_bus_set_bus_client(bus, 1);
-        if (r >= 0)
-                r = sd_bus_negotiate_fds(bus, 1);
-        if (r >= 0)
-                r = sd_bus_start(bus);
-        if (r >= 0)
-                *ret = TAKE_PTR(bus);
-        return r;
-}
 
 static int open_transport(sd_bus **ret, const Options *options) {
         switch (options->transport) {
@@ -35,7 +18,7 @@ static int open_transport(sd_bus **ret, const Options *options) {
         case TRANSPORT_USER:
                 return sd_bus_open_user(ret);
         case TRANSPORT_ADDRESS:
-                return open_address(ret, options->where);
+                return bus_open_address(ret, options->where);
         case TRANSPORT_HOST:
                 return sd_bus_open_system_remote(ret, options->where);
         case TRANSPORT_MACHINE:

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 
+#include "dictionary.h"
 #include "text.h"
 
 int json_take(json_object *object, const char *key, json_object *value) {
@@ -138,43 +139,25 @@ int message_read_dictionaries(sd_bus_message *message, json_object **ret) {
         return read_array(message, "a{sv}", ret);
 }
 
-static int read_entry(sd_bus_message *message, json_object *object) {
-        const char *key, *contents;
+static int read_entry(const char *key, sd_bus_message *message, void *userdata,
+                      sd_bus_error *error) {
+        const char *contents;
         json_object *value;
         int r;
 
-        r = sd_bus_message_read(message, "s", &key);
-        if (r < 0)
-                return r;
         r = sd_bus_message_peek_type(message, NULL, &contents);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(message, 'v', contents);
-        if (r < 0)
-                return r;
-        r = read_value(message, &value);
-        if (r < 0)
-                return r;
-        r = json_take(object, key, value);
+        if (r >= 0)
+                r = sd_bus_message_enter_container(message, 'v', contents);
+        if (r >= 0)
+                r = read_value(message, &value);
+        if (r >= 0)
+                r = json_take(userdata, key, value);
         return r < 0 ? r : sd_bus_message_exit_container(message);
 }
 
 /* The entries of the a{sv} at MESSAGE's position are added to OBJECT. */
 static int read_into(sd_bus_message *message, json_object *object) {
-        int r;
-
-        r = sd_bus_message_enter_container(message, 'a', "{sv}");
-        if (r < 0)
-                return r;
-        while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-                r = read_entry(message, object);
-                if (r < 0)
-                        return r;
-                r = sd_bus_message_exit_container(message);
-                if (r < 0)
-                        return r;
-        }
-        return r < 0 ? r : sd_bus_message_exit_container(message);
+        return dictionary_read(message, "entry", read_entry, object, NULL);
 }
 
 int message_read_dictionary(sd_bus_message *message, json_object **ret) {
