@@ -17,19 +17,26 @@
 #include "journal.h"
 #include "log.h"
 
+/* A call that waits, of CALLER or, with NULL, of anybody. */
+static Call *find_waiting(Bridge *bridge, const Caller *caller) {
+        Call *call;
+
+        TAILQ_FOREACH (call, &bridge->calls, calls)
+                if ((!caller || call->caller == caller) && !call_is_running(call))
+                        return call;
+        return NULL;
+}
+
 /* A connection is gone: what it let wait goes, what runs is finished. */
 static void on_caller_gone(Caller *caller, void *userdata) {
         Bridge *bridge = userdata;
-        Call *call = TAILQ_FIRST(&bridge->calls);
+        Call *call;
 
         access_caller_gone(bridge->access, caller);
-        while (call) {
-                Call *next = TAILQ_NEXT(call, calls);
-
-                if (call->caller == caller && !call_is_running(call))
-                        call_drop(call);
-                call = next;
-        }
+        /* Found anew each time: when one goes, it may be another's turn, and that one may end at
+         * once. */
+        while ((call = find_waiting(bridge, caller)))
+                call_drop(call);
 }
 
 Ticket *bridge_find_parent(Bridge *bridge, const Caller *caller) {
@@ -111,15 +118,10 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdat
 }
 
 static void send_waiting_away(Bridge *bridge) {
-        Call *call = TAILQ_FIRST(&bridge->calls);
+        Call *call;
 
-        while (call) {
-                Call *next = TAILQ_NEXT(call, calls);
-
-                if (!call_is_running(call))
-                        call_send_away(call);
-                call = next;
-        }
+        while ((call = find_waiting(bridge, NULL)))
+                call_send_away(call);
 }
 
 void bridge_call_ended(Bridge *bridge) {
