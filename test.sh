@@ -116,7 +116,9 @@ stage 'build with clang' build "$work/clang" CC=clang
 stage 'build with the address and undefined-behaviour sanitizers' \
         build "$work/sanitizers" --enable-sanitizers=address,undefined CFLAGS='-g -O1'
 check 'tests under the sanitizers' "$work/sanitizers" TEST_TIMEOUT_FACTOR=4
-check 'main paths under valgrind' "$work/gcc" TEST_TIMEOUT_FACTOR=10 \
+# Not optimised: fortified functions share an address in glibc, and valgrind takes one for another.
+stage 'build for valgrind' build "$work/valgrind" CFLAGS='-g -O0'
+check 'main paths under valgrind' "$work/valgrind" TEST_TIMEOUT_FACTOR=10 \
         VIRT_HOOKSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --track-fds=no --trace-children=no' \
         TESTS='tests/bus/test-operations.py tests/bus/test-filters.py tests/bus/test-run.py tests/bus/test-recordings.py'
 stage 'install and uninstall' install_and_uninstall

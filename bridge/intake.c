@@ -9,9 +9,10 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -60,16 +61,21 @@ static int copy(int from, int to, uint64_t max) {
         }
 }
 
+typedef struct Job {
+        int from, to;
+        uint64_t max;
+} Job;
+
 /*
- * The child has nothing of ours but the two descriptors: a pipe's end that it kept would keep a
- * script waiting.
+ * Runs in the child, which has nothing of ours but the two descriptors: a pipe's end that it kept
+ * would keep a script waiting.
  */
-__attribute__((noreturn)) static void child(int from, int to, uint64_t max) {
+static int child(void *userdata) {
+        const Job *job = userdata;
         struct sigaction action = { .sa_handler = SIG_DFL };
         sigset_t none;
+        int from = fcntl(job->from, F_DUPFD, 3), to = fcntl(job->to, F_DUPFD, 3);
 
-        from = fcntl(from, F_DUPFD, 3);
-        to = fcntl(to, F_DUPFD, 3);
         if (from < 0 || to < 0 || dup2(from, 0) < 0 || dup2(to, 1) < 0)
                 _exit(COPY_UNREADABLE);
         (void) syscall(SYS_close_range, 2U, ~0U, 0);
@@ -77,7 +83,7 @@ __attribute__((noreturn)) static void child(int from, int to, uint64_t max) {
                 (void) sigaction(signal, &action, NULL);
         (void) sigemptyset(&none);
         (void) sigprocmask(SIG_SETMASK, &none, NULL);
-        _exit(copy(0, 1, max));
+        _exit(copy(0, 1, job->max));
 }
 
 static void give_document(Intake *intake) {
@@ -110,16 +116,16 @@ static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void 
 }
 
 static int start_copy(Intake *intake, sd_event *event, int fd, uint64_t max) {
+        static alignas(64) char stack[128 * 1024]; /* the child has a copy of its own */
+        Job job = { .from = fd, .max = max };
+
         intake->copy_fd = memfd_create("virt-hooks-document", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (intake->copy_fd < 0)
                 return -errno;
-        intake->pid = fork();
+        job.to = intake->copy_fd;
+        intake->pid =
+                clone(child, stack + sizeof(stack), CLONE_PIDFD | SIGCHLD, &job, &intake->pid_fd);
         if (intake->pid < 0)
-                return -errno;
-        if (intake->pid == 0)
-                child(fd, intake->copy_fd, max);
-        intake->pid_fd = pidfd_open(intake->pid, 0);
-        if (intake->pid_fd < 0)
                 return -errno;
         return sd_event_add_io(event, &intake->source, intake->pid_fd, EPOLLIN, on_child_exit,
                                intake);
