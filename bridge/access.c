@@ -9,6 +9,7 @@
 
 #include <sys/queue.h>
 
+#include "bus-error.h"
 #include "bus-names.h"
 #include "log.h"
 
@@ -67,7 +68,7 @@ static void query_grant(Query *query, Caller *caller) {
 }
 
 static void query_deny(Query *query, const Caller *caller, const char *why) {
-        (void) sd_bus_reply_method_errorf(
+        (void) bus_reply_errorf(
                 query->message, SD_BUS_ERROR_ACCESS_DENIED,
                 "User %u may not call %s(): %s; call as root, or let polkit allow %s",
                 (unsigned) caller->uid, sd_bus_message_get_member(query->message), why,
@@ -134,9 +135,8 @@ static void on_identified(sd_bus_message *message, Caller *caller, void *userdat
         int r;
 
         if (!caller) {
-                (void) sd_bus_reply_method_errorf(
-                        message, SD_BUS_ERROR_ACCESS_DENIED,
-                        "The bus does not say who is calling; call again");
+                (void) bus_reply_errorf(message, SD_BUS_ERROR_ACCESS_DENIED,
+                                        "The bus does not say who is calling; call again");
                 query_free(query);
                 return;
         }
@@ -211,9 +211,8 @@ Access *access_free(Access *access) {
         while (!TAILQ_EMPTY(&access->queries)) {
                 Query *query = TAILQ_FIRST(&access->queries);
 
-                (void) sd_bus_reply_method_errorf(
-                        query->message, ERROR_SHUTTING_DOWN,
-                        "The service is shutting down: call again when it is back");
+                (void) bus_reply_errorf(query->message, ERROR_SHUTTING_DOWN,
+                                        "The service is shutting down: call again when it is back");
                 query_free(query);
         }
         sd_bus_unref(access->bus);

@@ -7,6 +7,7 @@
 
 #include "bridge-bus.h"
 
+#include "bus-error.h"
 #include "bus-names.h"
 #include "call.h"
 #include "log.h"
@@ -57,7 +58,7 @@ static int reload_granted(sd_bus_message *message, Caller *caller, void *userdat
 }
 
 static int no_such_run(const char *id, sd_bus_error *error) {
-        return sd_bus_error_setf(
+        return bus_error_setf(
                 error, ERROR_NO_SUCH_RUN,
                 "There is no run '%.64s': it may have ended and be forgotten; ListRuns() has "
                 "those that are known",
@@ -195,8 +196,9 @@ static int append_scripts(sd_bus_message *reply, Scripts *scripts, HookType type
 
         r = scripts_find(scripts, type, true, &list);
         if (r < 0)
-                return sd_bus_error_set_errnof(error, r, "The scripts of %s cannot be listed",
-                                               hook_type_to_string(type));
+                return bus_error_setf(error, SD_BUS_ERROR_FAILED,
+                                      "The scripts of %s cannot be listed: %s",
+                                      hook_type_to_string(type), strerror(-r));
         for (size_t i = 0; i < list.n && r >= 0; i++)
                 r = append_script(reply, type, &list.scripts[i]);
         script_list_clear(&list);

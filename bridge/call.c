@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "bus-error.h"
 #include "bus-names.h"
 #include "dictionary.h"
 #include "log.h"
@@ -34,8 +35,8 @@ Call *call_free(Call *call) {
         TAILQ_REMOVE(&bridge->calls, call, calls);
         call_end_intake(call);
         if (call->message) /* on no path does a caller wait for ever */
-                (void) sd_bus_reply_method_errorf(call->message, ERROR_SHUTTING_DOWN,
-                                                  "The service is going away: call again");
+                (void) bus_reply_errorf(call->message, ERROR_SHUTTING_DOWN,
+                                        "The service is going away: call again");
         run_free(call->run);
         request_free(call->request);
         close_fd(call->started_fd);
@@ -76,11 +77,10 @@ static int call_fail(Call *call, int r) {
 }
 
 static int shutting_down(const Request *request, sd_bus_error *error) {
-        return sd_bus_error_setf(
-                error, ERROR_SHUTTING_DOWN,
-                "The service is shutting down, and nothing was run for %s '%s': call "
-                "again when it is back",
-                hook_type_to_string(request->operation.type), request->object);
+        return bus_error_setf(error, ERROR_SHUTTING_DOWN,
+                              "The service is shutting down, and nothing was run for %s '%s': call "
+                              "again when it is back",
+                              hook_type_to_string(request->operation.type), request->object);
 }
 
 void call_send_away(Call *call) {
@@ -99,12 +99,11 @@ void call_cancel(Call *call, const Caller *by) {
                 run_cancel(call->run, why);
                 return;
         }
-        (void) sd_bus_reply_method_errorf(
-                call->message, ERROR_CANCELLED,
-                "The call about %s '%s' was %s while it waited, and nothing was "
-                "run: call again if it should run",
-                hook_type_to_string(call->run->request->operation.type), call->run->request->object,
-                why);
+        (void) bus_reply_errorf(call->message, ERROR_CANCELLED,
+                                "The call about %s '%s' was %s while it waited, and nothing was "
+                                "run: call again if it should run",
+                                hook_type_to_string(call->run->request->operation.type),
+                                call->run->request->object, why);
         call_drop(call);
 }
 
@@ -124,9 +123,8 @@ static void call_reply_error(Call *call, int r, sd_bus_error *error) {
 static int reply_failure(Call *call) {
         const Run *run = call->run;
 
-        return sd_bus_reply_method_errorf(call->message, run->error_name, "%s",
-                                          run->message ? run->message
-                                                       : run_outcome_to_string(run->outcome));
+        return bus_reply_errorf(call->message, run->error_name, "%s",
+                                run->message ? run->message : run_outcome_to_string(run->outcome));
 }
 
 /* The document to go on with, for a filter; the message gets the one copy that it needs. */
@@ -294,7 +292,7 @@ static int read_arguments(sd_bus_message *message, RequestArguments *arguments,
                 r = sd_bus_message_read(message, "sss", &arguments->operation,
                                         &arguments->suboperation, &arguments->extra);
         if (r == -EBADMSG)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "An argument for %s '%.255s' is not valid text: pass it without "
                         "characters such as U+FFFE",
@@ -307,7 +305,7 @@ static int read_document(sd_bus_message *message, const RequestArguments *argume
         int r = sd_bus_message_read(message, "s", ret);
 
         if (r == -EBADMSG)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_INVALID_DOCUMENT,
                         "The document for %s '%.255s' has characters that D-Bus does not "
                         "carry, such as U+FFFE: pass it by descriptor to Run()",
@@ -374,7 +372,7 @@ static int read_option(const char *name, sd_bus_message *message, void *userdata
                 return sd_bus_message_read(message, "v", "h", &options->started_fd);
         if (streq(name, "environment"))
                 return read_environment(message, options);
-        return sd_bus_error_setf(
+        return bus_error_setf(
                 error, SD_BUS_ERROR_INVALID_ARGS,
                 "Run() has no option '%.64s': it has environment, lenient, timeout, started", name);
 }
@@ -385,7 +383,7 @@ static int check_started_fd(int fd, sd_bus_error *error) {
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The option 'started' takes a pipe or a socket, which this is not");
         return 0;
@@ -396,7 +394,7 @@ static int apply_options(Call *call, const RawOptions *options, sd_bus_error *er
 
         if (options->has_environment) {
                 if (call->caller->uid != 0)
-                        return sd_bus_error_setf(
+                        return bus_error_setf(
                                 error, SD_BUS_ERROR_ACCESS_DENIED,
                                 "The option 'environment' is for root alone: leave it out");
                 r = request_set_environment(call->request, options->environment, error);
@@ -422,13 +420,13 @@ static int take_document(Call *call, int r, Bytes *document, sd_bus_error *error
         uint64_t max = call->bridge->settings->document.size;
 
         if (r == -E2BIG || (document && document->size > max))
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The document for %s '%s' has more than %" PRIu64
                         " bytes: pass a smaller one, or raise MaxDocument= in virt-hooks.conf",
                         hook_type_to_string(request->operation.type), request->object, max);
         if (r < 0)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_INVALID_DOCUMENT,
                         "The document for %s '%s' cannot be read (%s): pass a sealed memfd, or "
                         "a file, a pipe or a socket that is open for reading",
@@ -461,7 +459,7 @@ static int call_start_intake(Call *call, int fd, sd_bus_error *error) {
 
         if (bridge->n_intakes >= bridge->settings->max_waiting ||
             call->caller->waiting >= bridge->settings->max_waiting_per_caller)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The call about '%s' would have to wait for its document, and too many "
                         "calls wait already: pass a sealed memfd, or wait for replies",
@@ -504,7 +502,7 @@ int call_raw(Bridge *bridge, sd_bus_message *message, Caller *caller, sd_bus_err
         arguments.lenient = options.lenient;
         arguments.type = hook_type_from_string(type);
         if (arguments.type == HOOK_TYPE_INVALID)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "There is no hook type '%.64s', for '%.255s': there are daemon, qemu, "
                         "lxc, libxl and network",

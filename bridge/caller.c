@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <systemd/sd-login.h>
 
+#include "bus-error.h"
 #include "bus-names.h"
 #include "log.h"
 #include "text.h"
@@ -43,6 +44,20 @@ static ParkedCall *parked_call_free(ParkedCall *parked) {
         sd_bus_message_unref(parked->message);
         free(parked);
         return next;
+}
+
+int caller_new_self(Caller **ret) {
+        Caller *caller = malloc(sizeof(Caller));
+
+        if (!caller)
+                return -ENOMEM;
+        *caller = (Caller){
+                .uid = geteuid(),
+                .pid = getpid(),
+                .references = 1,
+        };
+        *ret = caller;
+        return 0;
 }
 
 Caller *caller_ref(Caller *caller) {
@@ -241,8 +256,8 @@ int callers_identify(Callers *callers, sd_bus_message *message, caller_identifie
         int r;
 
         if (!name)
-                return sd_bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
-                                         "The call has no sender: connect through a bus");
+                return bus_error_setf(error, SD_BUS_ERROR_ACCESS_DENIED,
+                                      "The call has no sender: connect through a bus");
         caller = callers_find(callers, name);
         if (!caller) {
                 r = caller_new(callers, name, &caller);
@@ -255,7 +270,7 @@ int callers_identify(Callers *callers, sd_bus_message *message, caller_identifie
         }
 
         if (caller->pending >= CALLER_PENDING_MAX)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "%u calls of this connection wait to be let in already: wait for replies",
                         CALLER_PENDING_MAX);

@@ -42,6 +42,9 @@ typedef struct Caller {
         struct ParkedCall *parked;
 } Caller;
 
+/* This process itself, where it runs hooks without a bus. Returns 0 or -ENOMEM. */
+int caller_new_self(Caller **ret);
+
 Caller *caller_ref(Caller *caller);
 Caller *caller_unref(Caller *caller); /* takes NULL, returns NULL */
 

@@ -6,6 +6,7 @@
 
 #include "dictionary.h"
 
+#include "bus-error.h"
 #include "util.h"
 
 static int read_entry(sd_bus_message *message, const char *what, dictionary_entry_t entry,
@@ -18,10 +19,10 @@ static int read_entry(sd_bus_message *message, const char *what, dictionary_entr
                 return r;
         r = entry(key, message, userdata, error);
         if (r == -ENXIO && !sd_bus_error_is_set(error)) /* sd-bus's word for another type */
-                return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                         "The %s '%.64s' has a value of the wrong type: see "
-                                         "org.virt.Hooks(5)",
-                                         what, key);
+                return bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                      "The %s '%.64s' has a value of the wrong type: see "
+                                      "org.virt.Hooks(5)",
+                                      what, key);
         return r;
 }
 

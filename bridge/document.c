@@ -102,11 +102,13 @@ static void root_started(Parser *p, const char *name) {
 
 /* What the value of PATH is kept in, or NULL where it is of no interest. */
 static char **value_of(Parser *p, const char *path) {
-        if (streq(path, "domain/name") || streq(path, "network/name"))
+        bool domain = p->info->kind == DOCUMENT_DOMAIN;
+
+        if (streq(path, domain ? "domain/name" : "network/name"))
                 return &p->info->name;
         if (streq(path, "networkport/owner/name"))
                 return &p->info->port_owner;
-        if (streq(path, "domain/uuid") || streq(path, "network/uuid") ||
+        if (streq(path, domain ? "domain/uuid" : "network/uuid") ||
             streq(path, "networkport/uuid") || streq(path, "networkport/owner/uuid"))
                 return &p->uuid;
         return NULL;
@@ -362,6 +364,8 @@ int document_check(const char *data, size_t size, DocumentKind expected,
         if (size > limits->size)
                 parser_fail(&p, -E2BIG, "has %zu bytes, more than the %" PRIu64 " that are allowed",
                             size, limits->size);
+        else if (memchr(data, '\0', size)) /* libxml2 would take it for another encoding */
+                parser_fail(&p, -EBADMSG, "is not well-formed XML: it has a NUL byte");
         else if (text_is_blank(data, size))
                 parser_fail(&p, -EBADMSG, "is empty");
         else if (has_crowded_tag(data, size))

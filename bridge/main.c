@@ -4,6 +4,7 @@
  * virt-hooksd: options, signals, the connection to the bus, and the loop.
  */
 
+#include <fcntl.h>
 #include <getopt.h>
 #include <libxml/parser.h>
 #include <signal.h>
@@ -181,6 +182,16 @@ static void block_signals(void) {
                          NULL); /* a script that closes its stdin is no reason to die */
 }
 
+/* Started without standard descriptors, we would give their numbers to sockets and pipes. */
+static void open_standard_fds(void) {
+        int fd;
+
+        do
+                fd = open("/dev/null", O_RDWR);
+        while (fd >= 0 && fd <= STDERR_FILENO);
+        close_fd(fd);
+}
+
 /*
  * Each running script takes four descriptors of ours. The scripts themselves get the limit that we
  * were started with.
@@ -248,7 +259,7 @@ static int serve(const Options *options) {
 
 int main(int argc, char **argv) {
         Options options = {
-                .bridge.settings_file = SYSCONFDIR "/virt-hooks/virt-hooks.conf",
+                .bridge.settings_file = SETTINGS_FILE,
         };
         int r;
 
@@ -256,6 +267,7 @@ int main(int argc, char **argv) {
         if (r <= 0)
                 return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 
+        open_standard_fds();
         block_signals();
         raise_descriptor_limit();
         xmlInitParser();

@@ -53,19 +53,21 @@ static void write_exec_error(const char *path, int error) {
                 return; /* the status says it, too */
 }
 
-/* Puts FD in the place of STANDARD, which may be closed or be another of the three. */
-static void set_standard_fds(const Birth *birth) {
+/* Makes the pipes the three standard descriptors, and closes all others. Returns false where the
+ * limit of descriptors is in the way. */
+static bool set_standard_fds(const Birth *birth) {
         int fds[] = { birth->input_fd, birth->output_fd, birth->error_fd };
 
-        /*
-         * Out of the way first: a pipe's end may have got number 0 to 2 where we were started
-         * without them.
-         */
+        /* Out of the way first, where we were started without standard descriptors and a pipe got
+         * their numbers. */
         for (size_t i = 0; i < ELEMENTS(fds); i++)
-                fds[i] = fcntl(fds[i], F_DUPFD, 3);
+                if (fds[i] <= STDERR_FILENO)
+                        fds[i] = fcntl(fds[i], F_DUPFD, 3);
         for (size_t i = 0; i < ELEMENTS(fds); i++)
-                (void) dup2(fds[i], (int) i);
+                if (fds[i] < 0 || dup2(fds[i], (int) i) < 0)
+                        return false;
         (void) syscall(SYS_close_range, 3U, ~0U, 0);
+        return true;
 }
 
 /* Runs in the child, and never returns. */
@@ -77,7 +79,10 @@ static int child(void *userdata) {
         (void) setsid();
         if (birth->cgroup_fd >= 0 && write(birth->cgroup_fd, "0", 1) < 0)
                 birth->cgroup_fd = -EBADF; /* the process group must do, then */
-        set_standard_fds(birth);
+        if (!set_standard_fds(birth)) {
+                birth->error = errno;
+                _exit(126);
+        }
         if (chdir("/") < 0)
                 _exit(126);
         (void) umask(0022);

@@ -12,6 +12,7 @@
 #include <search.h>
 #include <sys/queue.h>
 
+#include "bus-error.h"
 #include "bus-names.h"
 
 typedef TAILQ_HEAD(TicketList, Ticket) TicketList;
@@ -114,7 +115,7 @@ static int check_deadlock(Queue *queue, const Lane *lane, Ticket *parent, sd_bus
 
         if (!parent || !before || !waits_for(before, parent, ++queue->visit))
                 return 0;
-        return sd_bus_error_setf(
+        return bus_error_setf(
                 error, ERROR_WOULD_DEADLOCK,
                 "The call about %s '%s' comes from a hook that it would have to wait for: call "
                 "when the hook has ended, or about another object",
@@ -124,13 +125,13 @@ static int check_deadlock(Queue *queue, const Lane *lane, Ticket *parent, sd_bus
 static int check_limits(const Queue *queue, const Caller *caller, const char *object,
                         sd_bus_error *error) {
         if (queue->n_waiting >= queue->limits.waiting)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The call about '%s' would have to wait, and %" PRIu64
                         " calls wait already: try again, or raise MaxWaiting= in virt-hooks.conf",
                         object, queue->limits.waiting);
         if (caller->waiting >= queue->limits.waiting_per_caller)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The call about '%s' would have to wait, and %" PRIu64
                         " calls of this connection wait already: wait for replies, or raise "

@@ -10,11 +10,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "bus-error.h"
 #include "bus-names.h"
 #include "hook-data.h"
 #include "journal-ids.h"
 #include "log.h"
 #include "text.h"
+
+#define ENVIRONMENT_VARIABLE_MAX 65536U /* bytes; half of what execve(2) takes */
 
 Request *request_free(Request *request) {
         if (!request)
@@ -42,12 +45,12 @@ static int check_argument(const char *what, const char *value, const char *objec
         if (!object)
                 object = "";
         if (strlen(value) > REQUEST_ARGUMENT_MAX)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The %s '%.32s...'%s%s%s has %zu bytes: libvirt's have at most %u", what,
                         value, open, object, close, strlen(value), REQUEST_ARGUMENT_MAX);
         if (control)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The %s '%.*s...'%s%s%s has a control character or a line break: pass it without",
                         what, (int) (control - value), value, open, object, close);
@@ -59,13 +62,13 @@ static int check_object(HookType type, const char *object, sd_bus_error *error) 
 
         if (type == HOOK_DAEMON) {
                 if (!streq(object, "-"))
-                        return sd_bus_error_setf(
+                        return bus_error_setf(
                                 error, SD_BUS_ERROR_INVALID_ARGS,
                                 "The daemon hook has no object, but got '%.64s': pass '-'", object);
                 return 0;
         }
         if (!*object)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The %s hook needs the name of its object, but got an empty one",
                         hook_type_to_string(type));
@@ -73,7 +76,7 @@ static int check_object(HookType type, const char *object, sd_bus_error *error) 
         if (r < 0)
                 return r;
         if (strchr(object, '/'))
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The name '%s' has a slash, and no %s's name has one: pass the name, "
                         "not a path",
@@ -121,10 +124,10 @@ static int request_take_operation(Request *request, const RequestArguments *argu
         if (!arguments->lenient || !*arguments->operation) {
                 _cleanup_free_ char *names = hook_operation_names(arguments->type);
 
-                return sd_bus_error_setf(error, ERROR_UNKNOWN_OPERATION,
-                                         "There is no %s operation '%s' for '%s': libvirt has %s",
-                                         hook_type_to_string(arguments->type), arguments->operation,
-                                         request->object, names ? names : "others");
+                return bus_error_setf(error, ERROR_UNKNOWN_OPERATION,
+                                      "There is no %s operation '%s' for '%s': libvirt has %s",
+                                      hook_type_to_string(arguments->type), arguments->operation,
+                                      request->object, names ? names : "others");
         }
         return request_take_unknown_operation(request, arguments);
 }
@@ -141,7 +144,7 @@ static int request_take_suboperation(Request *request, const RequestArguments *a
                 return r;
         if (!streq(value, operation->suboperation)) {
                 if (!arguments->lenient)
-                        return sd_bus_error_setf(
+                        return bus_error_setf(
                                 error, ERROR_UNKNOWN_OPERATION,
                                 "The %s operation '%s' for '%s' has the sub-operation '%s', not '%s'",
                                 hook_type_to_string(operation->type), operation->name,
@@ -207,9 +210,9 @@ static const char *document_remedy(DocumentKind kind) {
 
 static int document_refuse(const Request *request, const char *what, DocumentKind kind,
                            const char *name, const char *problem, sd_bus_error *error) {
-        return sd_bus_error_setf(error, name, "The %s document for %s '%s' %s: %s", what,
-                                 hook_type_to_string(request->operation.type), request->object,
-                                 problem, document_remedy(kind));
+        return bus_error_setf(error, name, "The %s document for %s '%s' %s: %s", what,
+                              hook_type_to_string(request->operation.type), request->object,
+                              problem, document_remedy(kind));
 }
 
 static int check_part(const Request *request, const char *what, DocumentKind kind,
@@ -223,7 +226,7 @@ static int check_part(const Request *request, const char *what, DocumentKind kin
         if (r == -EBADMSG)
                 return document_refuse(request, what, kind, ERROR_INVALID_DOCUMENT, problem, error);
         if (r == -E2BIG)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The %s document for %s '%s' %s: the limits are in virt-hooks.conf", what,
                         hook_type_to_string(request->operation.type), request->object, problem);
@@ -300,7 +303,7 @@ static int set_network(Request *request, Bytes *network, Bytes *port, const Docu
         if (!port == wants_port)
                 return refuse_port(request, port, error);
         if (port && network->size + port->size > limits->size)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The network and port documents for %s '%s' have %zu bytes, more than "
                         "the %" PRIu64 " that are allowed: raise MaxDocument= in virt-hooks.conf",
@@ -317,7 +320,7 @@ static int set_network(Request *request, Bytes *network, Bytes *port, const Docu
 
 static int set_none(Request *request, const Bytes *document, sd_bus_error *error) {
         if (document)
-                return sd_bus_error_setf(
+                return bus_error_setf(
                         error, ERROR_INVALID_DOCUMENT,
                         "The daemon hook has no document, but %zu bytes came with '%s': "
                         "pass none, or /dev/null",
@@ -363,19 +366,46 @@ int request_set_document(Request *request, Bytes *main, Bytes *port, const Docum
 }
 
 /* Source: virCommandAddEnvPassCommon() in libvirt's src/util/vircommand.c. */
-static bool environment_name_is_libvirts(const char *assignment) {
-        static const char *const names[] = {
-                "LC_ALL=", "LD_PRELOAD=", "LD_LIBRARY_PATH=", "PATH=",
-                "HOME=",   "USER=",       "LOGNAME=",         "TMPDIR=",
-        };
+static const char *const environment_names[] = {
+        "LC_ALL=", "LD_PRELOAD=", "LD_LIBRARY_PATH=", "PATH=",
+        "HOME=",   "USER=",       "LOGNAME=",         "TMPDIR=",
+};
 
-        for (size_t i = 0; i < ELEMENTS(names); i++)
-                if (strncmp(assignment, names[i], strlen(names[i])) == 0)
-                        return true;
-        return false;
+/* The index of ASSIGNMENT's name, or that behind the last. */
+static size_t environment_name(const char *assignment) {
+        size_t i = 0;
+
+        while (i < ELEMENTS(environment_names) &&
+               strncmp(assignment, environment_names[i], strlen(environment_names[i])) != 0)
+                i++;
+        return i;
+}
+
+static int check_assignment(const Request *request, const char *assignment, bool *seen,
+                            sd_bus_error *error) {
+        size_t i = environment_name(assignment);
+
+        if (i == ELEMENTS(environment_names))
+                return bus_error_setf(
+                        error, SD_BUS_ERROR_INVALID_ARGS,
+                        "The environment for '%s' has '%.64s': libvirt passes only LC_ALL, "
+                        "LD_PRELOAD, LD_LIBRARY_PATH, PATH, HOME, USER, LOGNAME and TMPDIR",
+                        request->object, assignment);
+        if (seen[i])
+                return bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                      "The environment for '%s' has %s twice: pass it once",
+                                      request->object, environment_names[i]);
+        if (strlen(assignment) > ENVIRONMENT_VARIABLE_MAX)
+                return bus_error_setf(
+                        error, SD_BUS_ERROR_INVALID_ARGS,
+                        "The environment for '%s' has '%.32s...' of more than %u bytes: shorten it",
+                        request->object, assignment, ENVIRONMENT_VARIABLE_MAX);
+        seen[i] = true;
+        return 0;
 }
 
 int request_set_environment(Request *request, char *const *environment, sd_bus_error *error) {
+        bool seen[ELEMENTS(environment_names)] = {};
         _cleanup_strv_ char **copy = NULL;
         int r;
 
@@ -383,27 +413,12 @@ int request_set_environment(Request *request, char *const *environment, sd_bus_e
         if (!copy)
                 return -ENOMEM;
         for (char *const *e = environment; e && *e; e++) {
-                if (!environment_name_is_libvirts(*e))
-                        return sd_bus_error_setf(
-                                error, SD_BUS_ERROR_INVALID_ARGS,
-                                "The environment for '%s' has '%.64s': libvirt passes only LC_ALL, "
-                                "LD_PRELOAD, LD_LIBRARY_PATH, PATH, HOME, USER, LOGNAME and TMPDIR",
-                                request->object, *e);
-                if (strlen(*e) > 65536)
-                        return sd_bus_error_setf(
-                                error, SD_BUS_ERROR_INVALID_ARGS,
-                                "The environment for '%s' has a variable of more than "
-                                "65536 bytes: shorten '%.32s...'",
-                                request->object, *e);
-                r = strv_add(&copy, *e);
+                r = check_assignment(request, *e, seen, error);
+                if (r >= 0)
+                        r = strv_add(&copy, *e);
                 if (r < 0)
                         return r;
         }
-        if (strv_length(copy) > 8)
-                return sd_bus_error_setf(
-                        error, SD_BUS_ERROR_INVALID_ARGS,
-                        "The environment for '%s' has a variable twice: pass each once",
-                        request->object);
         strv_free(request->environment);
         request->environment = TAKE_PTR(copy);
         return 0;

@@ -6,6 +6,7 @@
 
 #include "run-filter.h"
 
+#include "bus-error.h"
 #include "dictionary.h"
 #include "run-bus.h"
 
@@ -25,7 +26,7 @@ static int read_entry(const char *key, sd_bus_message *message, void *userdata,
                 return sd_bus_message_read(message, "v", "t", &filter->since);
         if (streq(key, "limit"))
                 return sd_bus_message_read(message, "v", "u", &filter->limit);
-        return sd_bus_error_setf(
+        return bus_error_setf(
                 error, SD_BUS_ERROR_INVALID_ARGS,
                 "ListRuns() has no filter '%.64s': it has type, object, state, outcome, since "
                 "and limit",

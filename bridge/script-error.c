@@ -12,21 +12,6 @@
 #include "text.h"
 #include "util.h"
 
-/* In single quotes where a shell would need them, and only there. */
-static void write_shell_word(FILE *stream, const char *word) {
-        if (*word && !strpbrk(word, "\r\t\n !\"#$&'()*;<>?[\\]^`{|}~")) {
-                (void) fputs(word, stream);
-                return;
-        }
-        (void) fputc('\'', stream);
-        for (; *word; word++)
-                if (*word == '\'')
-                        (void) fputs("'\\''", stream);
-                else
-                        (void) fputc(*word, stream);
-        (void) fputc('\'', stream);
-}
-
 /*
  * The name of a variable stays outside the quotes: a='b c' is an assignment, 'a=b c' is a command.
  *
@@ -35,7 +20,7 @@ static void write_assignment(FILE *stream, const char *assignment) {
         size_t n = strcspn(assignment, "=");
 
         (void) fprintf(stream, "%.*s=", (int) n, assignment);
-        write_shell_word(stream, assignment + n + (assignment[n] == '='));
+        text_write_shell_word(stream, assignment + n + (assignment[n] == '='));
         (void) fputc(' ', stream);
 }
 
@@ -63,7 +48,7 @@ char *script_error_message(char *const *environment, char *const *argv, int stat
         for (char *const *a = argv; *a; a++) {
                 if (a != argv)
                         (void) fputc(' ', stream);
-                write_shell_word(stream, *a);
+                text_write_shell_word(stream, *a);
         }
         (void) fputs(") unexpected ", stream);
         write_status(stream, status);

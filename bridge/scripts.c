@@ -45,17 +45,7 @@ static int script_list_add(ScriptList *list, Script **ret) {
         return 0;
 }
 
-/* Where a script can be: the file itself may be missing. */
-typedef struct Candidate {
-        char *path, *name;
-} Candidate;
-
-typedef struct CandidateList {
-        Candidate *candidates;
-        size_t n;
-} CandidateList;
-
-static void candidate_list_clear(CandidateList *list) {
+void candidate_list_clear(CandidateList *list) {
         for (size_t i = 0; i < list->n; i++) {
                 free(list->candidates[i].path);
                 free(list->candidates[i].name);
@@ -112,10 +102,11 @@ static int list_folder(CandidateList *list, const char *directory, const char *t
         return r;
 }
 
-static int list_candidates(CandidateList *list, const char *directory, const char *type) {
-        int r = candidate_list_add(list, directory, type);
+int candidate_list_fill(CandidateList *list, const char *directory, HookType type) {
+        const char *name = hook_type_to_string(type);
+        int r = candidate_list_add(list, directory, name);
 
-        return r < 0 ? r : list_folder(list, directory, type);
+        return r < 0 ? r : list_folder(list, directory, name);
 }
 
 /* As virFileIsExecutable() has it: a regular file behind any links, and any x bit for root. */
@@ -141,7 +132,7 @@ static int find_candidates(const Scripts *scripts, HookType type, CandidateList 
                 CandidateList list = {};
                 int r;
 
-                r = list_candidates(&list, *directory, hook_type_to_string(type));
+                r = candidate_list_fill(&list, *directory, type);
                 if (r >= 0)
                         r = candidates_have_executable(&list);
                 if (r > 0) {
@@ -244,7 +235,7 @@ static int take_candidates(Scripts *scripts, CandidateList *candidates, bool pre
  */
 static int find_passed_over(Scripts *scripts, HookType type, CandidateList *ret) {
         for (char *const *directory = scripts->directories; directory && *directory; directory++) {
-                int r = list_candidates(ret, *directory, hook_type_to_string(type));
+                int r = candidate_list_fill(ret, *directory, type);
 
                 if (r < 0)
                         return r;

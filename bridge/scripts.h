@@ -29,6 +29,25 @@ typedef struct ScriptList {
 
 void script_list_clear(ScriptList *list);
 
+/* Where a script can be: the file itself may be missing. */
+typedef struct Candidate {
+        char *path, *name;
+} Candidate;
+
+typedef struct CandidateList {
+        Candidate *candidates;
+        size_t n;
+} CandidateList;
+
+void candidate_list_clear(CandidateList *list);
+
+/*
+ * Adds the places of TYPE's scripts in DIRECTORY, in the order in which they run: the main one, and
+ * whatever the .d folder holds. A folder that is not there holds nothing. Returns 0; -ENOMEM; or
+ * the negative errno of a folder that cannot be read.
+ */
+int candidate_list_fill(CandidateList *list, const char *directory, HookType type);
+
 typedef struct Scripts Scripts;
 
 /*

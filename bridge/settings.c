@@ -130,7 +130,7 @@ typedef struct Reader {
         size_t table_size;
         void *target;         /* what they set */
         const void *fallback; /* what an empty value brings back */
-        bool is_bridge;
+        bool in_section, is_bridge;
 } Reader;
 
 static const ScriptLimits unset_limits = { UNSET, UNSET, UNSET, UNSET, UNSET };
@@ -138,6 +138,7 @@ static const ScriptLimits unset_limits = { UNSET, UNSET, UNSET, UNSET, UNSET };
 static void open_section(Reader *reader, const Place *place, const char *name) {
         HookType type = hook_type_from_string(name);
 
+        reader->in_section = true;
         reader->is_bridge = streq(name, "Bridge");
         if (reader->is_bridge) {
                 reader->table = bridge_settings;
@@ -250,7 +251,7 @@ static int read_line(Reader *reader, const Place *place, char *line) {
                 return 0;
         }
         *equals = '\0';
-        if (!reader->target) {
+        if (!reader->in_section) {
                 log_entry(
                         LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
                         "%s:%u: '%s=' stands before any section, ignoring the line: put it under [Bridge], "
@@ -273,7 +274,7 @@ static int read_file(Reader *reader, const char *path) {
         file = fopen(path, "re");
         if (!file)
                 return -errno;
-        reader->target = NULL;
+        reader->in_section = false;
         while (r >= 0 && (errno = 0, getline(&line, &allocated, file)) >= 0) {
                 place.line++;
                 r = read_line(reader, &place, line);

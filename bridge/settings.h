@@ -9,6 +9,9 @@
 #include "document.h"
 #include "hook.h"
 
+/* Where the settings are unless somebody names another file. */
+#define SETTINGS_FILE SYSCONFDIR "/virt-hooks/virt-hooks.conf"
+
 /* Limits of the scripts of one type. Microseconds; UINT64_MAX is never. */
 typedef struct ScriptLimits {
         uint64_t timeout;      /* a run is ended after this */

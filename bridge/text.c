@@ -6,8 +6,6 @@
 
 #include "text.h"
 
-#include <stdio.h>
-
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 /* Decodes the bytes that a well-formed character at U has. Returns their number, 0 if malformed. */
@@ -129,4 +127,34 @@ bool text_is_blank(const char *s, size_t size) {
                 if (!strchr(" \t\n\v\f\r", s[i]))
                         return false;
         return true;
+}
+
+void text_write_shell_word(FILE *stream, const char *word) {
+        if (*word && !strpbrk(word, "\r\t\n !\"#$&'()*;<>?[\\]^`{|}~")) {
+                (void) fputs(word, stream);
+                return;
+        }
+        (void) fputc('\'', stream);
+        for (; *word; word++)
+                if (*word == '\'')
+                        (void) fputs("'\\''", stream);
+                else
+                        (void) fputc(*word, stream);
+        (void) fputc('\'', stream);
+}
+
+char *text_shell_word(const char *word) {
+        char *text = NULL;
+        size_t size;
+        FILE *stream;
+
+        stream = open_memstream(&text, &size);
+        if (!stream)
+                return NULL;
+        text_write_shell_word(stream, word);
+        if (fclose(stream) != 0) {
+                free(text);
+                return NULL;
+        }
+        return text;
 }

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 
 #include "util.h"
 
@@ -48,3 +49,12 @@ const char *text_find_control(const char *s);
  * the first NUL.
  */
 bool text_is_blank(const char *s, size_t size);
+
+/*
+ * Writes WORD as one word of a command line: in single quotes where a shell needs them, and only
+ * there. Source: virBufferEscapeShell() in libvirt's src/util/virbuffer.c.
+ */
+void text_write_shell_word(FILE *stream, const char *word);
+
+/* The same as a string. Ownership: the caller frees it. NULL where memory is short. */
+char *text_shell_word(const char *word);
