@@ -230,6 +230,22 @@ exit 0""")
         self.assert_return(self.start_guest())
         self.assert_answered()
 
+    def test_last_free_place_and_a_call_before(self):
+        """What stands before a nested call, and waits for the only place, must not wait for it either."""
+        gate = self.gate()
+        self.tracing_script("qemu", f'[ "$1" != web-01 ] || {{ {gate.wait}; {self.nested_call("web-02", "started")}; }}')
+        self.start("[Bridge]\nMaxRunning=1\n")
+        first = self.client.send_hook("qemu", GUEST, "start", domain())
+        self.wait_traced("qemu web-01 start begin -")
+        second = self.client.send_hook("qemu", "web-02", "start", domain("web-02"))
+        wait_until(lambda: self.client.property("Queued") == 1, "the second call to wait")
+        gate.open()
+        self.assert_return(first.wait(15))
+        self.assert_answered()
+        self.assert_return(second.wait())
+        self.assertEqual([line.split()[1:3] for line in self.trace()],
+                         [["web-01", "start"], ["web-02", "start"], ["web-02", "started"]])
+
     def test_daemon_from_a_guests_script(self):
         """Daemon calls wait for nobody."""
         self.tracing_script("qemu", self.gdbus("Daemon", "start '' ''"))

@@ -145,6 +145,12 @@ class Documents(BadInputTestCase):
         self.refuse_document(f"<domain>{UUID}<metadata><name>{GUEST}</name></metadata></domain>")
         self.refuse_document(f"<domain>{UUID}</domain>")
 
+    def test_two_names_or_uuids(self):
+        """Which of them is meant, the scripts would have to guess."""
+        self.refuse_document(domain(inside="<name>web-02</name>"))
+        self.refuse_document(domain(inside=f"<name>{GUEST}</name>"))
+        self.refuse_document(domain(inside=f"<uuid>{samples.NETWORK_UUID}</uuid>"))
+
     def test_other_name_of_a_network(self):
         self.refuse("InvalidDocument", [NETWORK], "network", NETWORK, "start", network("other"), "")
         self.refuse("InvalidDocument", [NETWORK], "network", NETWORK, "start", hook_data(network("other")), "")

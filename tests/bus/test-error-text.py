@@ -11,7 +11,7 @@ from harness import HooksTestCase, failure_text, script_environment
 
 
 class ErrorText(HooksTestCase):
-    def fail(self, script, guest=samples.GUEST, extra="", operation="start"):
+    def hook_that_fails(self, script, guest=samples.GUEST, extra="", operation="start"):
         """The reply of a call whose script fails."""
         self.script("qemu", script)
         if not self.services:
@@ -26,26 +26,26 @@ class ErrorText(HooksTestCase):
         self.assertEqual(reply.message, failure_text(self.path_of_script(), arguments, ending, environment))
 
     def test_words_of_the_script(self):
-        self.assert_text(self.fail("echo 'Could not find required XYZZY' >&2; exit 1"),
+        self.assert_text(self.hook_that_fails("echo 'Could not find required XYZZY' >&2; exit 1"),
                          "exit status 1: Could not find required XYZZY\n")
 
     def test_nothing_on_stderr(self):
-        self.assert_text(self.fail("echo only stdout; exit 1"), "exit status 1")
+        self.assert_text(self.hook_that_fails("echo only stdout; exit 1"), "exit status 1")
 
     def test_stderr_is_verbatim(self):
-        self.assert_text(self.fail("printf ' two\\n\\tlines: %%s \\n\\n' >&2; exit 1"),
+        self.assert_text(self.hook_that_fails("printf ' two\\n\\tlines: %%s \\n\\n' >&2; exit 1"),
                          "exit status 1:  two\n\tlines: %s \n\n")
 
     def test_stderr_without_newline(self):
-        self.assert_text(self.fail("printf 'größer' >&2; exit 1"), "exit status 1: größer")
+        self.assert_text(self.hook_that_fails("printf 'größer' >&2; exit 1"), "exit status 1: größer")
 
     def test_exit_statuses(self):
         for status in (1, 2, 64, 125, 126, 127, 128, 137, 255):
-            self.assert_text(self.fail(f"exit {status}"), f"exit status {status}")
+            self.assert_text(self.hook_that_fails(f"exit {status}"), f"exit status {status}")
 
     def test_fatal_signals(self):
         for number in (1, 2, 6, 9, 11, 13, 15):
-            reply = self.fail(f"ulimit -c 0; echo dying >&2; kill -{number} $$")
+            reply = self.hook_that_fails(f"ulimit -c 0; echo dying >&2; kill -{number} $$")
             self.assert_text(reply, f"fatal signal {number}: dying\n")
             self.assert_finished(reply.run, "killed", "abort", f"qemu was killed by signal {number}")
 
@@ -55,12 +55,12 @@ class ErrorText(HooksTestCase):
                             ("a;b", "'a;b'"), ("a\\b", "'a\\b'"), ("[x]", "'[x]'"), ("a=b,c:d@e%f+g", "a=b,c:d@e%f+g"),
                             ("gäst", "gäst"), ("-rf", "-rf")):
             with self.subTest(name=name):
-                reply = self.fail("exit 1", guest=name)
+                reply = self.hook_that_fails("exit 1", guest=name)
                 self.assertIn(f"/qemu {shown} start begin -) unexpected", reply.message)
                 self.assert_text(reply, "exit status 1", (name, "start", "begin", "-"))
 
     def test_quoting_of_extra(self):
-        self.assert_text(self.fail("exit 1", operation="release", extra="from snapshot"), "exit status 1",
+        self.assert_text(self.hook_that_fails("exit 1", operation="release", extra="from snapshot"), "exit status 1",
                          (samples.GUEST, "release", "end", "from snapshot"))
 
     def test_quoting_of_path_and_environment(self):
@@ -73,7 +73,7 @@ class ErrorText(HooksTestCase):
         self.assert_text(reply, "exit status 1", environment=[*script_environment(), f"TMPDIR={self.hooks}"])
 
     def test_run_id_is_not_shown(self):
-        reply = self.fail("echo $VIRT_HOOKS_RUN >> $0.run; exit 1")
+        reply = self.hook_that_fails("echo $VIRT_HOOKS_RUN >> $0.run; exit 1")
         self.assertNotIn("VIRT_HOOKS_RUN", reply.message)
         self.assertNotIn(reply.run, reply.message)
         with open(f"{self.path_of_script()}.run", encoding="utf-8") as file:
@@ -83,31 +83,33 @@ class ErrorText(HooksTestCase):
         return f"libvirt:  error : cannot execute binary {self.path_of_script()}: {reason}\n"
 
     def test_no_interpreter(self):
-        reply = self.fail("#!/nowhere/interpreter\nexit 0\n")
+        reply = self.hook_that_fails("#!/nowhere/interpreter\nexit 0\n")
         self.assert_text(reply, f"exit status 127: {self.cannot_execute('No such file or directory')}")
         self.assert_finished(reply.run, "failed", "abort", "qemu exited with status 127", scripts=1)
 
     def test_dos_line_ends(self):
         """The kernel looks for an interpreter whose name ends in a carriage return."""
-        self.assert_text(self.fail("#!/bin/sh\r\nexit 0\r\n"),
+        self.assert_text(self.hook_that_fails("#!/bin/sh\r\nexit 0\r\n"),
                          f"exit status 127: {self.cannot_execute('No such file or directory')}")
 
     def test_empty_file(self):
-        reply = self.fail(b"")
+        reply = self.hook_that_fails(b"")
         self.assert_text(reply, f"exit status 126: {self.cannot_execute('Exec format error')}")
         self.assert_finished(reply.run, "failed", "abort", "qemu exited with status 126", scripts=1)
 
     def test_no_first_line(self):
         """A shell would run it; libvirt and the kernel do not."""
-        self.assert_text(self.fail(b"exit 0\n"), f"exit status 126: {self.cannot_execute('Exec format error')}")
+        self.assert_text(self.hook_that_fails(b"exit 0\n"),
+                         f"exit status 126: {self.cannot_execute('Exec format error')}")
 
     def test_interpreter_that_may_not_run(self):
         interpreter = self.write(self.path("interpreter"), "no program", 0o644)
-        self.assert_text(self.fail(f"#!{interpreter}\n"), f"exit status 126: {self.cannot_execute('Permission denied')}")
+        self.assert_text(self.hook_that_fails(f"#!{interpreter}\n"),
+                         f"exit status 126: {self.cannot_execute('Permission denied')}")
 
     def test_chain_goes_on_after_what_cannot_run(self):
         self.tracing_script("qemu.d/10")
-        reply = self.fail(b"")
+        reply = self.hook_that_fails(b"")
         self.assert_text(reply, f"exit status 126: {self.cannot_execute('Exec format error')}")
         self.assertEqual(self.trace(), ["qemu.d/10 web-01 start begin -"])
         self.assert_finished(reply.run, "failed", "abort", "qemu exited with status 126", scripts=2)

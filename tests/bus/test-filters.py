@@ -130,6 +130,10 @@ class Filters(HooksTestCase):
     def test_not_utf8(self):
         self.assert_invalid_output(self.migrate("cat > /dev/null; printf '<domain>\\351</domain>'"))
 
+    def test_characters_that_messages_do_not_carry(self):
+        """XML has U+1FFFE, sd-bus has not."""
+        self.assert_invalid_output(self.migrate(self.print_document(samples.domain(inside="<x>\U0001fffe</x>"))))
+
     def test_dtd_and_entities(self):
         document = "<!DOCTYPE domain [<!ENTITY e 'x'>]>\n" + samples.domain(inside="<title>&e;</title>")
         self.assert_invalid_output(self.migrate(self.print_document(document)))

@@ -69,6 +69,27 @@ class Recordings(HooksTestCase):
             with self.subTest(recording.name):
                 self.replay(recording, *(part.rstrip("\n") for part in recording.documents()), spelled_out=False)
 
+    def test_what_stands_around_the_root(self):
+        """As in the files below /etc/libvirt: a declaration could not stand inside a hookData, and nothing needs it."""
+        self.start()
+        for recording in self.network_recordings():
+            with self.subTest(recording.name):
+                before, after = "<?xml version='1.0' encoding='UTF-8'?>\n<!-- by hand: a > b\n-->\n", "<!-- end -->\n"
+                self.replay(recording, *(part and before + part + after for part in recording.documents()),
+                            spelled_out=False)
+
+    def test_text_is_not_indented(self):
+        """Indenting goes between the elements, and never into somebody's words."""
+        text = "\n  <description>two\nlines, a &gt; b</description>\n  <!-- a\ncomment -->\n  <x a='1\n2'><![CDATA[c\nd]]></x>"
+        document = samples.network().replace("</name>", f"</name>{text}")
+        self.start()
+        self.assert_return(self.client.hook("network", samples.NETWORK, "started", document, ""))
+        with open(self.path("seen") + ".stdin", encoding="utf-8") as file:
+            seen = file.read()
+        for words in ("two\nlines, a &gt; b", "<!-- a\ncomment -->", "'1\n2'", "<![CDATA[c\nd]]>"):
+            self.assertIn(words, seen)
+        self.assertTrue(seen.startswith("<hookData>\n  <network>\n    <name>default</name>\n    <description>"), seen)
+
     def test_all_at_once(self):
         """Each call gets its own reply, and its signals tell of it alone, whatever else goes on."""
         for kind in ("daemon", "qemu", "lxc", "network"):

@@ -91,6 +91,22 @@ class Documents(RunTestCase):
         self.wait_no_reader(writer)
         self.assertEqual(len(self.trace()), 3)
 
+    def test_pipe_that_is_never_closed_holds_no_script(self):
+        """Whatever waits for the pipe must not have a hand on another script's stdin, or that one never ends."""
+        gate = self.gate()
+        self.tracing_script("lxc", f"{gate.wait}; cat > /dev/null")
+        self.start()
+        call = self.client.send_hook("lxc", GUEST, "prepare", samples.large_domain(3 << 20))
+        self.wait_traced("lxc web-01 prepare begin -")
+        reader, _writer = self.pipe()
+        leaver = self.new_client()
+        leaver.send_run("qemu", GUEST, "prepare", reader)
+        wait_until(lambda: any(seen.member == "Run" for seen in self.monitor.seen), "the call to be sent")
+        self.client.settle()
+        gate.open()
+        self.assert_return(call.wait())
+        leaver.close()
+
     def wait_no_reader(self, writer):
         def is_broken():
             try:
