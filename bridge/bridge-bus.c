@@ -76,6 +76,7 @@ static Call *find_call(Bridge *bridge, const char *id) {
 
 static int cancel_granted(sd_bus_message *message, Caller *caller, void *userdata,
                           sd_bus_error *error) {
+        Bridge *bridge = userdata;
         const char *id;
         Call *call;
         int r;
@@ -83,7 +84,11 @@ static int cancel_granted(sd_bus_message *message, Caller *caller, void *userdat
         r = sd_bus_message_read(message, "s", &id);
         if (r < 0)
                 return r;
-        call = find_call(userdata, id);
+        call = find_call(bridge, id);
+        if (!call && history_find(bridge->history, id))
+                return bus_error_setf(
+                        error, ERROR_NO_SUCH_RUN,
+                        "The run '%.64s' has ended already: there is nothing to cancel", id);
         if (!call)
                 return no_such_run(id, error);
         call_cancel(call, caller);

@@ -102,18 +102,19 @@ void bridge_daemon_reported(Bridge *bridge, const HookOperation *operation) {
         bridge_bus_reloaded(bridge);
 }
 
-static void cancel_running(Bridge *bridge, const char *why) {
+/* WHY is for the log; the hooks' own entries and replies say that it was the shutdown. */
+static void end_running(Bridge *bridge, const char *why) {
         Call *call;
 
+        log_entry(LOG_WARNING, JOURNAL_ID_HOOKS_ENDED, NULL, "Ending %u running hooks: %s",
+                  queue_running(bridge->queue), why);
         TAILQ_FOREACH (call, &bridge->calls, calls)
                 if (call_is_running(call))
-                        run_cancel(call->run, why);
+                        run_cancel(call->run, "ended by the service's shutdown");
 }
 
 static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
-        log_entry(LOG_WARNING, JOURNAL_ID_HOOKS_ENDED, NULL,
-                  "Hooks still run after StopTimeout=, ending them");
-        cancel_running(userdata, "ended by the service's shutdown");
+        end_running(userdata, "StopTimeout= is over");
         return 0;
 }
 
@@ -133,7 +134,7 @@ void bridge_stop(Bridge *bridge, int exit_code) {
         int r;
 
         if (bridge->stopping) {
-                cancel_running(bridge, "ended by the service's shutdown");
+                end_running(bridge, "told to stop a second time");
                 return;
         }
         bridge->stopping = true;

@@ -401,8 +401,7 @@ static int apply_options(Call *call, const RawOptions *options, sd_bus_error *er
                 if (r < 0)
                         return r;
         }
-        if (options->timeout > 0)
-                call->request->timeout = options->timeout;
+        call->request->timeout = options->timeout;
         if (options->started_fd >= 0) {
                 r = check_started_fd(options->started_fd, error);
                 if (r < 0)

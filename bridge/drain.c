@@ -75,7 +75,8 @@ void drain_add(Drain *drain, int fd, const char *name) {
         if (drain->n_pipes > DRAIN_MAX) {
                 pipe = TAILQ_FIRST(&drain->pipes);
                 log_entry(
-                        LOG_WARNING, JOURNAL_ID_PIPE_CLOSED, NULL,
+                        LOG_WARNING, JOURNAL_ID_PIPE_CLOSED,
+                        (LogField[]){ { JOURNAL_FIELD_SCRIPT, pipe->name }, {} },
                         "Background children of scripts hold more than %u pipes, closing the oldest, of %s",
                         DRAIN_MAX, pipe->name ? pipe->name : "a script");
                 pipe_free(pipe);

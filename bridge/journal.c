@@ -20,9 +20,9 @@ typedef struct RunFields {
 
 /* The script that the entry is about: the one that failed, or the one that runs. */
 static const char *script_of(const Run *run) {
-        if (run->failure)
-                return run->failure->script->path;
-        return !run->finished && run_pid(run) > 0 ? run->list.scripts[run->scripts].path : NULL;
+        if (run->finished)
+                return run->failure ? run->failure->script->path : NULL;
+        return run_pid(run) > 0 ? run->list.scripts[run->scripts].path : NULL;
 }
 
 static void run_fields(const Run *run, RunFields *f) {
@@ -48,12 +48,22 @@ static void run_fields(const Run *run, RunFields *f) {
                        { JOURNAL_FIELD_OUTCOME, done ? run_outcome_to_string(run->outcome) : NULL },
                        { JOURNAL_FIELD_EFFECT,
                          done ? hook_effect_to_string(run_effect(run)) : NULL },
-                       { JOURNAL_FIELD_REASON, run->reason },
+                       { JOURNAL_FIELD_REASON, done ? run->reason : NULL },
                        { JOURNAL_FIELD_EXIT_STATUS, exited ? f->number : NULL },
-                       { JOURNAL_FIELD_SIGNAL, run->outcome == RUN_KILLED ? f->number : NULL },
+                       { JOURNAL_FIELD_SIGNAL,
+                         done && run->outcome == RUN_KILLED ? f->number : NULL },
                        {},
                },
                16 * sizeof(LogField));
+}
+
+/* Without the line ends that close a script's last words. */
+static int trimmed_length(const char *text) {
+        size_t n = strlen(text);
+
+        while (n > 0 && text[n - 1] == '\n')
+                n--;
+        return (int) n;
 }
 
 static int priority_of(const Run *run) {
@@ -76,11 +86,11 @@ void journal_run_finished(const Run *run) {
         if (failed) /* a failed script's message has its words; others may have a filter's */
                 words = run->failure ? run->message : run->reason;
         log_entry(priority_of(run), failed ? JOURNAL_ID_RUN_FAILED : JOURNAL_ID_RUN_SUCCEEDED,
-                  f.fields, "%s %s %s: %s (%s, %" PRIu64 " ms)%s%s",
+                  f.fields, "%s %s %s: %s (%s, %" PRIu64 " ms)%s%.*s",
                   hook_type_to_string(run->request->operation.type), run->request->object,
                   run->request->operation.name, run_outcome_to_string(run->outcome),
                   hook_effect_to_string(run_effect(run)), run->duration / 1000, words ? ": " : "",
-                  words ? words : "");
+                  words ? trimmed_length(words) : 0, words ? words : "");
 }
 
 void journal_run_lasts(const Run *run, uint64_t after) {

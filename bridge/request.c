@@ -173,7 +173,6 @@ int request_new(Request **ret, const RequestArguments *arguments, sd_bus_error *
                 return -ENOMEM;
         *request = (Request){
                 .lenient = arguments->lenient,
-                .timeout = UINT64_MAX,
         };
         r = replace_string(&request->object, object);
         if (r < 0)

@@ -28,7 +28,7 @@ typedef struct Request {
         bool lenient;      /* an operation or a document that we do not know is passed on */
 
         char **environment; /* the scripts' whole environment; NULL for the service's own */
-        uint64_t timeout;   /* microseconds; UINT64_MAX where the settings hold */
+        uint64_t timeout;   /* microseconds, UINT64_MAX for none; 0 where the settings hold */
 } Request;
 
 /*

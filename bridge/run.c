@@ -429,8 +429,7 @@ static int on_warn(sd_event_source *source, uint64_t usec, void *userdata) {
 }
 
 static void run_set_timers(Run *run) {
-        uint64_t timeout =
-                run->request->timeout != UINT64_MAX ? run->request->timeout : limits(run)->timeout;
+        uint64_t timeout = run->request->timeout > 0 ? run->request->timeout : limits(run)->timeout;
         int r = 0;
 
         if (timeout != UINT64_MAX)

@@ -153,7 +153,9 @@ static void warn_once(Scripts *scripts, const char *path, const char *why_not) {
         for (char **warned = scripts->warned; warned && *warned; warned++)
                 if (streq(*warned, path))
                         return;
-        log_entry(LOG_WARNING, JOURNAL_ID_NOT_EXECUTABLE, NULL, "%s: not run: %s", path, why_not);
+        log_entry(LOG_WARNING, JOURNAL_ID_NOT_EXECUTABLE,
+                  (LogField[]){ { JOURNAL_FIELD_SCRIPT, path }, {} }, "%s: not run: %s", path,
+                  why_not);
         if (strv_add(&scripts->warned, path) < 0)
                 return; /* then it is told again */
 }

@@ -11,6 +11,7 @@
 
 #include "verbs.h"
 
+_printf_(1, 0)
 static void write_line(const char *format, va_list arguments) {
         (void) fflush(stdout); /* in the order in which it happened */
         (void) fprintf(stderr, "%s: ", program_invocation_short_name);

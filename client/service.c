@@ -83,11 +83,18 @@ int service_find_run(sd_bus *bus, const char *text, char **ret) {
         return *ret ? 0 : -ENOMEM;
 }
 
+/* Whoever asks whether the service is there does not want it started. */
 int service_get_properties(sd_bus *bus, json_object **ret, sd_bus_error *error) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         int r;
 
-        r = sd_bus_call_method(bus, BRIDGE_NAME, BRIDGE_PATH, "org.freedesktop.DBus.Properties",
-                               "GetAll", error, &reply, "s", BRIDGE_INTERFACE);
+        r = sd_bus_message_new_method_call(bus, &call, BRIDGE_NAME, BRIDGE_PATH,
+                                           "org.freedesktop.DBus.Properties", "GetAll");
+        if (r >= 0)
+                r = sd_bus_message_set_auto_start(call, 0);
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", BRIDGE_INTERFACE);
+        if (r >= 0)
+                r = sd_bus_call(bus, call, 0, error, &reply);
         return r < 0 ? r : message_read_dictionary(reply, ret);
 }

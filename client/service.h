@@ -26,5 +26,6 @@ int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret);
  */
 int service_find_run(sd_bus *bus, const char *text, char **ret);
 
-/* All properties of the service, an object. Returns 0 or a negative errno, with *error set. */
+/* All properties of the service, an object. It is not started for that. Returns 0 or a negative
+ * errno, with *error set. */
 int service_get_properties(sd_bus *bus, json_object **ret, sd_bus_error *error);

@@ -101,6 +101,14 @@ static size_t column_width(const Table *table, size_t column) {
         return width;
 }
 
+bool table_fits(const Table *table) {
+        size_t room = terminal_width(), sum = table->n_columns - 1;
+
+        for (size_t c = 0; c < table->n_columns; c++)
+                sum += column_width(table, c);
+        return room == 0 || sum <= room;
+}
+
 /* Takes columns from those that may shrink, the widest first, until all fit into ROOM. */
 static void shrink(const Table *table, size_t *widths, size_t room) {
         for (;;) {

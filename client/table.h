@@ -28,6 +28,9 @@ void table_addf(Table *table, Colour colour, const char *format, ...);
 /* How many rows there are. */
 size_t table_rows(const Table *table);
 
+/* Whether all columns fit into the terminal as wide as they are. */
+bool table_fits(const Table *table);
+
 /* Prints all rows on standard output. Returns 0 or a negative errno. */
 int table_print(const Table *table);
 

@@ -78,10 +78,12 @@ static int parse(int option, const char *argument) {
         }
 }
 
+/* As the journal's entries, runs are in time at their end. */
 static bool is_wanted(json_object *run) {
-        uint64_t started = json_number(run, "started_at");
+        uint64_t ended = json_number(run, "started_at") + json_number(run, "duration_usec");
 
-        return started <= query.until && (!query.failed || run_record_failed(run));
+        return ended >= query.since && ended <= query.until &&
+               (!query.failed || run_record_failed(run));
 }
 
 /* The service's list has the newest first, and what still runs before that: ours ends with the
@@ -93,7 +95,6 @@ static int read_memory(const Options *options, json_object *runs) {
                 .type = query.type,
                 .object = query.object,
                 .state = "finished",
-                .since = query.since,
         };
         size_t first, n = 0;
 

@@ -5,20 +5,15 @@
  * status.
  */
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-
 #include "bytes.h"
 #include "complain.h"
 #include "connection.h"
+#include "document-file.h"
 #include "hook-data.h"
 #include "message-json.h"
 #include "quantity.h"
 #include "terminal.h"
 #include "verbs.h"
-
-#define DOCUMENT_MAX (64U * 1024U * 1024U) /* more than any service takes */
 
 enum {
         OPTION_XML = VERB_OPTION,
@@ -54,58 +49,14 @@ static int parse(int option, const char *argument) {
         }
 }
 
-/* Reads all that FD has. Returns 0 or a negative errno. */
-static int read_all(int fd, Bytes **ret) {
-        _cleanup_free_ char *data = NULL;
-        size_t size = 0, allocated = 0;
-        ssize_t n;
-
-        do {
-                if (size == allocated) {
-                        char *grown = realloc(data, allocated += 65536);
-
-                        if (!grown)
-                                return -ENOMEM;
-                        data = grown;
-                }
-                n = read(fd, data + size, allocated - size);
-                if (n < 0 && errno != EINTR)
-                        return -errno;
-                size += n > 0 ? (size_t) n : 0;
-        } while (n != 0 && size <= DOCUMENT_MAX);
-        return bytes_new_take(ret, TAKE_PTR(data), size);
-}
-
-/* The file at PATH, "-" for standard input, NULL for nothing. Errors are told of. */
-static int read_file(const char *path, Bytes **ret) {
-        _cleanup_close_ int opened = -EBADF;
-        int r;
-
-        *ret = NULL;
-        if (!path)
-                return 0;
-        if (!streq(path, "-")) {
-                opened = open(path, O_RDONLY | O_CLOEXEC);
-                if (opened < 0) {
-                        r = -errno;
-                        complain("%s cannot be read: %m", path);
-                        return r;
-                }
-        }
-        r = read_all(opened >= 0 ? opened : STDIN_FILENO, ret);
-        if (r < 0)
-                complain("%s cannot be read: %s", path, strerror(-r));
-        return r;
-}
-
 /* What goes to the scripts. With a port it is made into what libvirt makes of the two. */
 static int read_document(Bytes **ret) {
         _cleanup_(bytes_unref_pointer) Bytes *main = NULL, *port = NULL;
         int r;
 
-        r = read_file(arguments.xml, &main);
+        r = document_file_read(arguments.xml, &main);
         if (r >= 0)
-                r = read_file(arguments.port_xml, &port);
+                r = document_file_read(arguments.port_xml, &port);
         if (r < 0)
                 return r;
         if (!port) {

@@ -65,6 +65,17 @@ static void print_caller(json_object *run) {
                       json_number(run, "caller_uid"));
 }
 
+/* libvirt's error ends with the script's last words, and those with the end of a line. */
+static void print_message(const char *message) {
+        _cleanup_free_ char *text = strdup(message);
+
+        if (!text)
+                return;
+        for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+                text[n - 1] = '\0';
+        print_field("Message", text);
+}
+
 static void print_run(json_object *run) {
         char when[WHEN_SIZE], span[WHEN_SIZE];
         json_object *results;
@@ -92,7 +103,7 @@ static void print_run(json_object *run) {
         print_caller(run);
         print_field("Unit", json_text(run, "caller_unit"));
         print_field("Running now", json_text(run, "script"));
-        print_field("Message", json_text(run, "message"));
+        print_message(json_text(run, "message"));
         if (json_object_object_get_ex(run, "results", &results))
                 for (size_t i = 0; i < json_object_array_length(results); i++)
                         print_result(json_object_array_get_idx(results, i));

@@ -81,7 +81,8 @@ static int print_scripts(json_object *scripts) {
         size_t n = json_object_array_length(scripts);
 
         if (n == 0) {
-                (void) puts("There is no script.");
+                if (terminal_width() > 0)
+                        (void) puts("There is no script.");
                 return EXIT_SUCCESS;
         }
         if (table_new(&table, columns, ELEMENTS(columns)) < 0)

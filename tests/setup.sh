@@ -4,7 +4,7 @@
 # What demo.sh and test.sh have in common: the packages of a Debian 12, and a build in a folder of its
 # own, so that nothing is left behind. Sourced; $top is the source tree.
 
-build_packages="autoconf automake gcc libc6-dev make pkg-config libsystemd-dev libxml2-dev uuid-dev"
+build_packages="autoconf automake gcc libc6-dev make pkg-config libsystemd-dev libxml2-dev uuid-dev libjson-c-dev"
 client_packages="dbus-daemon libglib2.0-bin systemd"
 
 # Installs what is missing of the packages in $@. Only root can; others are told what root should run.

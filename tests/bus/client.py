@@ -75,7 +75,7 @@ class Reply:
 
     @property
     def run(self):
-        """The id of the run that this is the answer of. An error does not tell it: the HookFinished that follows does."""
+        """The id of the run that this answers. An error does not tell it: the HookFinished that follows does."""
         if self.error:
             return wait_until(self._finished_next, f"a HookFinished after {self}").run
         return self.values[{"sus": 2, "sihhsa{sv}": 4}[self.signature]]
@@ -222,7 +222,8 @@ class Client:
     def hook(self, *arguments, seconds=10, **keywords):
         return self.send_hook(*arguments, **keywords).wait(seconds)
 
-    def send_run(self, kind, object_name, operation, document_fd, suboperation="", extra="", started_fd=None, **options):
+    def send_run(self, kind, object_name, operation, document_fd, suboperation="", extra="", started_fd=None,
+                 **options):
         """Calls Run; the options are variants, but for `started_fd`, whose descriptor becomes the option `started`."""
         fds = [document_fd]
         if started_fd is not None:
@@ -259,8 +260,9 @@ class Client:
         return self._event("HookFinished", run)
 
     def _event(self, name, run):
-        return wait_until(lambda: next((event for event in self.events if (event.name, event.run) == (name, run)), None),
-                          f"the signal {name} of run {run}")
+        def find():
+            return next((event for event in self.events if (event.name, event.run) == (name, run)), None)
+        return wait_until(find, f"the signal {name} of run {run}")
 
 
 @dataclass(frozen=True)
@@ -287,8 +289,8 @@ class Monitor:
         self.connection = dbus.bus.BusConnection(address, mainloop=dbus.mainloop.glib.DBusGMainLoop())
         self.connection.set_exit_on_disconnect(False)
         self.connection.add_message_filter(self._on_message)
-        self.connection.call_blocking("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus.Monitoring",
-                                      "BecomeMonitor", "asu", ([], 0))
+        self.connection.call_blocking("org.freedesktop.DBus", "/org/freedesktop/DBus",
+                                      "org.freedesktop.DBus.Monitoring", "BecomeMonitor", "asu", ([], 0))
 
     def close(self):
         self.connection.close()

@@ -233,7 +233,8 @@ class Watcher:
     def __init__(self, path, command, environment):
         self.path = path
         with open(path, "wb") as output:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=environment)
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                                            env=environment)
 
     def text(self):
         return read_text(self.path)
@@ -365,8 +366,8 @@ class HooksTestCase(unittest.TestCase):
         """Starts the service and does not wait for it. `hooks` are the directories to name, by default self.hooks."""
         config = self.write(self.path("virt-hooks.conf"), settings)
         directories = [self.hooks] if hooks is None else hooks
-        service = Service(self, [f"--config={config}", *(f"--hooks-directory={path}" for path in directories), *arguments],
-                          environment or {}, prefix)
+        options = [f"--config={config}", *(f"--hooks-directory={path}" for path in directories), *arguments]
+        service = Service(self, options, environment or {}, prefix)
         self.services.append(service)
         self.addCleanup(self._stop_and_check, service)
         return service
@@ -418,7 +419,7 @@ class HooksTestCase(unittest.TestCase):
         """Every call that wants a reply has exactly one, and has it from the service itself."""
         for call in self.monitor.calls_to(service.name):
             replies = self.monitor.replies(call)
-            self.assertLessEqual(len(replies), 1 if call.wants_reply else 0, f"more replies than due: {call}: {replies}")
+            self.assertLessEqual(len(replies), 1 if call.wants_reply else 0, f"too many replies: {call}: {replies}")
             if call.wants_reply and call.sender not in self.monitor.gone:
                 self.assertEqual(len(replies), 1, f"no reply: {call}")
                 self.assertIn(replies[0].sender, [service.name for service in self.services], f"not its reply: {call}")

@@ -105,7 +105,8 @@ OPERATIONS = (
     ])
 )
 
-RELEASE_REASONS = ("unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from snapshot", "daemon")
+RELEASE_REASONS = ("unknown", "shutdown", "destroyed", "crashed", "migrated", "saved", "failed", "from snapshot",
+                   "daemon")
 
 
 def domain(name=GUEST, uuid=GUEST_UUID, inside=""):

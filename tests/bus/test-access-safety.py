@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Scripts that others could have written are refused, not skipped; calls that would wait for themselves are refused too."""
+"""Refused, and not skipped: scripts that others could have written, and calls that would wait for themselves."""
 
 import os
 import pwd
@@ -233,7 +233,8 @@ exit 0""")
     def test_last_free_place_and_a_call_before(self):
         """What stands before a nested call, and waits for the only place, must not wait for it either."""
         gate = self.gate()
-        self.tracing_script("qemu", f'[ "$1" != web-01 ] || {{ {gate.wait}; {self.nested_call("web-02", "started")}; }}')
+        nested_call = self.nested_call("web-02", "started")
+        self.tracing_script("qemu", f'[ "$1" != web-01 ] || {{ {gate.wait}; {nested_call}; }}')
         self.start("[Bridge]\nMaxRunning=1\n")
         first = self.client.send_hook("qemu", GUEST, "start", domain())
         self.wait_traced("qemu web-01 start begin -")

@@ -52,9 +52,9 @@ class Busctl(ClientsTestCase):
         """The document that comes back can be taken from JSON, whole."""
         self.script("qemu", "sed 's|</uuid>|</uuid><title>moved</title>|'")
         self.start()
-        output = self.assert_succeeded(self.busctl("--json=short", "call", INTERFACE, OBJECT_PATH, INTERFACE, "Qemu", "sssss",
-                                                   GUEST, "migrate", "", "", domain()))
-        answer = json.loads(output)
+        result = self.busctl("--json=short", "call", INTERFACE, OBJECT_PATH, INTERFACE, "Qemu", "sssss", GUEST,
+                             "migrate", "", "", domain())
+        answer = json.loads(self.assert_succeeded(result))
         self.assertEqual(answer["type"], "sus")
         self.assertEqual(answer["data"][:2], [domain().replace("</uuid>", "</uuid><title>moved</title>"), 1])
 
@@ -74,8 +74,8 @@ class Busctl(ClientsTestCase):
 
     def test_properties(self):
         self.start()
-        self.assertEqual(self.assert_succeeded(self.busctl("get-property", INTERFACE, OBJECT_PATH, INTERFACE, "Runs", "Running")),
-                         "t 0\nu 0\n")
+        result = self.busctl("get-property", INTERFACE, OBJECT_PATH, INTERFACE, "Runs", "Running")
+        self.assertEqual(self.assert_succeeded(result), "t 0\nu 0\n")
 
     def test_introspect_and_tree(self):
         self.start()
@@ -99,8 +99,8 @@ class Busctl(ClientsTestCase):
 
 class Gdbus(ClientsTestCase):
     def gdbus(self, member, *arguments, options=()):
-        return self.run_program("gdbus", "call", "--system", *options, "--dest", INTERFACE, "--object-path", OBJECT_PATH,
-                                "--method", f"{INTERFACE}.{member}", *arguments)
+        return self.run_program("gdbus", "call", "--system", *options, "--dest", INTERFACE, "--object-path",
+                                OBJECT_PATH, "--method", f"{INTERFACE}.{member}", *arguments)
 
     def test_success(self):
         self.tracing_script("network", f"cat > {self.path('seen')}")
@@ -143,7 +143,8 @@ class Gdbus(ClientsTestCase):
 
     def test_introspect(self):
         self.start()
-        result = self.run_program("gdbus", "introspect", "--system", "--dest", INTERFACE, "--object-path", OBJECT_PATH, "--xml")
+        result = self.run_program("gdbus", "introspect", "--system", "--dest", INTERFACE, "--object-path", OBJECT_PATH,
+                                  "--xml")
         self.assertIn('<method name="Qemu">', self.assert_succeeded(result))
 
 

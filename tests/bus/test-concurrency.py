@@ -130,7 +130,8 @@ class Replies(ConcurrencyTestCase):
         self.start()
         self.client.finished(self.assert_return(self.send("a").wait()).run)
         self.client.finished(self.assert_error(self.send("a", kind="lxc").wait(), "ScriptFailed").run)
-        wait_until(lambda: sum(seen.member == "HookFinished" for seen in self.monitor.seen) == 2, "the monitor to see all")
+        wait_until(lambda: sum(seen.member == "HookFinished" for seen in self.monitor.seen) == 2,
+                   "the monitor to see all")
         for member in ("Qemu", "Lxc"):
             call = next(seen for seen in self.monitor.seen if seen.member == member)
             after = self.monitor.seen[self.monitor.seen.index(call):]

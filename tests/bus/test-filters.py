@@ -41,14 +41,14 @@ class Filters(HooksTestCase):
                            samples.domain(inside="  <x>moved.img</x>\n"))
 
     def test_output_is_taken_to_the_byte(self):
-        document = ("<?xml version='1.0'?>\n<!-- by hand -->\n\n" + samples.domain().rstrip("\n").replace("\n", "\r\n") +
-                    "  \n\n\t")
+        domain = samples.domain().rstrip("\n").replace("\n", "\r\n")
+        document = f"<?xml version='1.0'?>\n<!-- by hand -->\n\n{domain}  \n\n\t"
         self.assert_output(self.migrate(self.print_document(document)), document)
 
     def test_each_reads_what_the_last_printed(self):
         seds = [f"sed '{TITLE.format(number)}'" for number in (1, 2, 3)]
-        self.assert_output(self.migrate(*seds),
-                           samples.domain().replace("</uuid>", "</uuid><title>3</title><title>2</title><title>1</title>"))
+        titles = "<title>3</title><title>2</title><title>1</title>"
+        self.assert_output(self.migrate(*seds), samples.domain().replace("</uuid>", f"</uuid>{titles}"))
 
     def test_printing_nothing_changes_nothing(self):
         self.assert_output(self.migrate("cat > /dev/null"), samples.domain())

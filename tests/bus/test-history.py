@@ -3,9 +3,7 @@
 """ListRuns, GetRun and Cancel; how long the service remembers; and the time limits of runs."""
 
 import os
-import re
 import signal
-import subprocess
 import time
 import unittest
 
@@ -65,8 +63,8 @@ class RunsTestCase(HooksTestCase):
 
     def get_types(self, run):
         """The same, as the bus has it: the types of the keys, and those of each result."""
-        body = self.client.connection.call_sync(INTERFACE, OBJECT_PATH, INTERFACE, "GetRun", GLib.Variant("(s)", (run,)), None, 0,
-                                                -1, None).get_child_value(0)
+        body = self.client.connection.call_sync(INTERFACE, OBJECT_PATH, INTERFACE, "GetRun", GLib.Variant("(s)", (run,)),
+                                                None, 0, -1, None).get_child_value(0)
         results = body.lookup_value("results", GLib.VariantType("aa{sv}"))
         return types_of(body), [types_of(results.get_child_value(index)) for index in range(results.n_children())]
 
@@ -93,10 +91,6 @@ class RunsTestCase(HooksTestCase):
 
 
 class ListRuns(RunsTestCase):
-    def test_empty(self):
-        self.start()
-        self.assertEqual(self.list(), [])
-
     def test_order(self):
         """What runs and waits by arrival, then what has ended, the newest first."""
         calls = self.start_several()
@@ -175,11 +169,11 @@ class ListRuns(RunsTestCase):
 
     def test_bad_filters(self):
         self.start()
-        for key, value in (("colour", GLib.Variant("s", "red")), ("limit", GLib.Variant("t", 3)), ("type", GLib.Variant("u", 1)),
-                           ("since", GLib.Variant("s", "yesterday")), ("state", GLib.Variant("as", ["running"]))):
+        self.assertEqual(self.list(), [])
+        for key, kind, value in (("colour", "s", "red"), ("limit", "t", 3), ("type", "u", 1), ("since", "s", "yesterday"),
+                                 ("state", "as", ["running"])):
             with self.subTest(key=key):
-                reply = self.send_list(**{key: value}).wait()
-                self.assert_error(reply, INVALID_ARGS, key)
+                self.assert_error(self.send_list(**{key: GLib.Variant(kind, value)}).wait(), INVALID_ARGS, key)
 
 
 class GetRun(RunsTestCase):
@@ -203,7 +197,8 @@ class GetRun(RunsTestCase):
         self.assertEqual((run["outcome"], run["effect"], run["reason"], run["scripts"], run["uuid"]),
                          ("failed", "abort", "qemu exited with status 3", 2, GUEST_UUID))
         self.assertEqual(run["message"], reply.message)
-        self.assertEqual(run["message"], failure_text(f"{self.hooks}/qemu", (GUEST, "start", "begin", "-"), "exit status 3: words\n"))
+        arguments = (GUEST, "start", "begin", "-")
+        self.assertEqual(run["message"], failure_text(f"{self.hooks}/qemu", arguments, "exit status 3: words\n"))
         self.assertEqual((run["instance"], run["duration_usec"]), (event.details["instance"], event.duration))
         first, second = run["results"]
         self.assertEqual((first["path"], first["status"], first["errors"], first["output"]),
@@ -233,12 +228,6 @@ class GetRun(RunsTestCase):
         self.assertEqual((details["state"], details["script"]), ("running", f"{self.hooks}/qemu.d/10"))
         self.assertEqual([result["errors"] for result in details["results"]], ["first\n"])
         self.finish([call])
-
-    def test_while_it_waits(self):
-        calls = self.start_several()
-        details = self.get(self.ids()[1])
-        self.assertEqual((details["state"], details["results"]), ("waiting", []))
-        self.finish(calls)
 
     def test_capped_errors(self):
         """The first and the last half, and between them how much is missing; at the cap nothing is."""
@@ -284,7 +273,7 @@ class Cancel(RunsTestCase):
         self.tracing_script("qemu.d/10")
         self.start()
         call = self.send()
-        self.wait_counts(1, 0)
+        self.wait_traced(f"qemu {GUEST} prepare begin -")
         run, = self.ids()
         self.assert_return(self.cancel(run))
         self.assert_error(call.wait(), "Cancelled", GUEST, f"uid {os.geteuid()}")
@@ -327,7 +316,7 @@ class Cancel(RunsTestCase):
 
 class Bounds(RunsTestCase):
     def test_number(self):
-        """One below the cap, at it, one above."""
+        """One below the cap, at it, one above; and a smaller cap holds at once."""
         self.start("[Bridge]\nHistoryRuns=5\n")
         runs = self.fill(4)
         self.assertEqual(self.ids(), runs[::-1])
@@ -337,6 +326,9 @@ class Bounds(RunsTestCase):
         self.assertEqual(self.ids(), runs[:0:-1])
         self.assert_error(self.send_get(runs[0]).wait(), "NoSuchRun")
         self.assertEqual(self.get(runs[1])["run"], runs[1])
+        self.write(self.path("virt-hooks.conf"), "[Bridge]\nHistoryRuns=2\n")
+        self.assert_return(self.client.call("Reload"))
+        self.assertEqual(self.ids(), runs[:3:-1])
 
     def test_none(self):
         for setting in ("HistoryRuns=0", "HistorySize=0"):
@@ -376,66 +368,35 @@ class Bounds(RunsTestCase):
             low, high = (low, middle) if self.remembered(middle, 1) else (middle, high)
         self.assertGreater(high, 5000, "less than its text alone")
         self.set_size(0)
-        for size, expected in ((high - 1, 0), (high, 1), (high + 1, 1), (4 * high - 1, 3), (4 * high, 4), (4 * high + 1, 4)):
+        four = 4 * high
+        for size, expected in ((high - 1, 0), (high, 1), (high + 1, 1), (four - 1, 3), (four, 4), (four + 1, 4)):
             self.assertEqual(self.remembered(size, 6), expected)
-
-    def test_reload(self):
-        """A smaller cap holds at once."""
-        self.start()
-        runs = self.fill(5)
-        self.write(self.path("virt-hooks.conf"), "[Bridge]\nHistoryRuns=2\n")
-        self.assert_return(self.client.call("Reload"))
-        self.assertEqual(self.ids(), runs[:2:-1])
-
-    def test_full_history_costs_no_memory(self):
-        """Over the cap, memory stays where it is."""
-        self.script("qemu", "printf '%030000d' 0 >&2; exit 3")
-        service = self.start("[Bridge]\nHistorySize=256K\n")
-
-        def resident():
-            with open(f"/proc/{service.process.pid}/statm", encoding="ascii") as file:
-                return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
-
-        def fill():
-            for _ in range(60):
-                self.call("qemu", GUEST, "start", domain())
-        fill()
-        before = resident()
-        fill()
-        self.assertLess(resident() - before, 60 * 30000 / 2)
 
 
 @unittest.skipUnless(IS_ROOT, "only root can become another user")
 class Access(RunsTestCase):
     AS_PLAIN_USER = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", "--reset-env", "env", f"PATH={PATH}")
 
-    def busctl(self, member, *arguments):
-        return subprocess.run([*self.AS_PLAIN_USER, "busctl", f"--address={self.bus.address}", "call", INTERFACE, OBJECT_PATH,
-                               INTERFACE, member, *arguments], stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8",
-                              timeout=20, check=False)
+    def plain_user_calls(self, member, *arguments):
+        return self.run_program(*self.AS_PLAIN_USER, f"DBUS_SYSTEM_BUS_ADDRESS={self.bus.address}", "gdbus", "call", "--system",
+                                "--dest", INTERFACE, "--object-path", OBJECT_PATH, "--method", f"{INTERFACE}.{member}", *arguments)
 
     def test_plain_user(self):
         """Who ran and how it ended is for all; what a script said, and ending it, is not."""
-        self.script("lxc", "echo secret >&2; exit 3")
+        self.script("lxc", "echo secret; echo secret >&2; exit 3")
         calls = self.start_several()
         run = self.call("lxc", GUEST, "start", domain())
-        result = self.busctl("ListRuns", "a{sv}", "0")
+        result = self.plain_user_calls("ListRuns", "{}")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn(run, result.stdout)
         self.assertNotIn("secret", result.stdout)
-        for member, action in (("GetRun", "inspect"), ("Cancel", "manage")):
+        for member, action in (("GetRun", "org.virt.hooks.inspect"), ("Cancel", "org.virt.hooks.manage")):
             for each in (run, self.ids()[0], "nonsense"):
-                result = self.busctl(member, "s", each)
+                result = self.plain_user_calls(member, each)
                 self.assertNotEqual(result.returncode, 0)
-                self.assertRegex(result.stderr, rf"{re.escape(ACCESS_DENIED)}|org\.virt\.hooks\.{action}")
+                self.assertIn(ACCESS_DENIED, result.stderr)
+                self.assertIn(action, result.stderr)
         self.finish(calls)
-
-    def test_list_has_no_words(self):
-        """Not in any key: the reason is the service's own."""
-        self.script("qemu", "echo secret; echo secret >&2; exit 3")
-        self.start()
-        self.call("qemu", GUEST, "start", domain())
-        self.assertNotIn("secret", str(self.list()))
 
 
 class Timeout(RunsTestCase):
@@ -522,12 +483,6 @@ class WarnAfter(RunsTestCase):
         call = self.send()
         service.wait_logged(f"{self.hooks}/qemu.d/10")
         self.finish([call])
-
-    def test_in_time(self):
-        self.script("qemu", "exit 0")
-        service = self.start("[Scripts]\nWarnAfter=30s\n")
-        self.call("qemu", GUEST, "prepare", domain())
-        self.assertEqual(self.warnings(service), [])
 
     def test_waiting_does_not_count(self):
         """A call that waits for another one has not begun to take long."""

@@ -133,7 +133,8 @@ class Output(HostileTestCase):
         self.assert_success(self.call("head -c 20000000 /dev/zero"))
 
     def test_megabytes_on_both(self):
-        reply = self.call("head -c 5000000 /dev/zero >&2; head -c 5000000 /dev/zero; head -c 5000000 /dev/zero >&2; exit 1")
+        much = "head -c 5000000 /dev/zero"
+        reply = self.call(f"{much} >&2; {much}; {much} >&2; exit 1")
         self.assert_error(reply, "ScriptFailed", "bytes left out")
 
     def test_megabyte_of_stderr_from_a_filter(self):
@@ -313,6 +314,26 @@ class Deaths(HostileTestCase):
         reply = self.client.hook("qemu", samples.GUEST, "start", samples.domain())
         self.assert_error(reply, "TimedOut", samples.GUEST)
         self.assert_finished(reply.run, "timed-out", "abort", "qemu timed out", scripts=1)
+
+    def test_time_limit_lets_a_script_clean_up(self):
+        """SIGTERM comes first, and what the script says then does not change the verdict."""
+        cleaned = self.path("cleaned")
+        self.script("qemu", f"trap 'touch {cleaned}; exit 0' TERM; sleep 60 & wait")
+        self.start("[Scripts]\nTimeout=200ms\nKillAfter=1h\n")
+        reply = self.client.hook("qemu", samples.GUEST, "start", samples.domain())
+        self.assert_error(reply, "TimedOut", samples.GUEST)
+        self.assertTrue(os.path.exists(cleaned))
+        self.assert_finished(reply.run, "timed-out", "abort", "qemu timed out", scripts=1)
+
+    def test_time_limit_of_a_chain(self):
+        """The limit is that of the run, and what has not begun by then does not."""
+        self.tracing_script("qemu", self.gate().wait)
+        self.tracing_script("qemu.d/10")
+        self.start("[Scripts]\nTimeout=200ms\n")
+        reply = self.client.hook("qemu", samples.GUEST, "start", samples.domain())
+        self.assert_error(reply, "TimedOut")
+        self.assert_finished(reply.run, "timed-out", "abort", "qemu timed out", scripts=1)
+        self.assertEqual(len(self.trace()), 1)
 
     def test_time_limit_of_a_script_that_will_not_go(self):
         gate = self.gate()

@@ -110,7 +110,8 @@ class Qemu(Operations, HooksTestCase):
         self.tracing_script("qemu")
         self.start()
         for reason in samples.RELEASE_REASONS:
-            reply = self.assert_return(self.client.hook("qemu", samples.GUEST, "release", samples.domain(), extra=reason))
+            reply = self.client.hook("qemu", samples.GUEST, "release", samples.domain(), extra=reason)
+            self.assert_return(reply)
             self.assertEqual(self.trace()[-1], f"qemu web-01 release end {reason}")
             self.assertEqual(self.client.started(reply.run).extra, reason)
 

@@ -24,7 +24,8 @@ from gi.repository import Gio, GLib
 flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
 bus = Gio.DBusConnection.new_for_address_sync(sys.argv[1], flags, None, None)
 def call_bus(member, parameters=None):
-    bus.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", member, parameters, None, 0, -1, None)
+    bus.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", member, parameters,
+                  None, 0, -1, None)
 """
 
 OWN = """
@@ -140,8 +141,8 @@ class Calls(PolicyTestCase):
         self.assertEqual((self.trace(), self.client.events), ([], []))
 
     def test_hooks_are_denied(self):
-        for member, arguments in (("Qemu", [GUEST, "start", "", "", domain()]), ("Lxc", [GUEST, "start", "", "", domain()]),
-                                  ("Libxl", [GUEST, "start", "", "", domain()]), ("Daemon", ["start", "", ""]),
+        guest = [GUEST, "start", "", "", domain()]
+        for member, arguments in (("Qemu", guest), ("Lxc", guest), ("Libxl", guest), ("Daemon", ["start", "", ""]),
                                   ("Network", ["default", "start", "", "", samples.network(), ""])):
             with self.subTest(member=member):
                 self.assert_denied(self.gdbus_call(member, *arguments))
@@ -175,7 +176,8 @@ class Calls(PolicyTestCase):
         self.assertIn(os.path.join(self.hooks, "qemu"), result.stdout)
 
     def test_properties_are_for_all(self):
-        for name in ("Version", "HooksDirectories", "Instance", "ScriptsLoadedAt", "Running", "Queued", "Runs", "Failures"):
+        for name in ("Version", "HooksDirectories", "Instance", "ScriptsLoadedAt", "Running", "Queued", "Runs",
+                     "Failures"):
             result = self.busctl("get-property", INTERFACE, OBJECT_PATH, INTERFACE, name)
             self.assertEqual(result.returncode, 0, result.stderr)
 

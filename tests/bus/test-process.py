@@ -18,7 +18,8 @@ class Process(HooksTestCase):
         """The compiled script that tells how it was started; the answer is in probe()."""
         path = os.path.join(self.hooks, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        subprocess.run([*shlex.split(os.environ.get("CC", "cc")), "-o", path, os.path.join(HERE, "probe.c")], check=True)
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        subprocess.run([*compiler, "-o", path, os.path.join(HERE, "probe.c")], check=True)
         return path
 
     def probe(self, path):
@@ -44,7 +45,8 @@ class Process(HooksTestCase):
         self.start()
         for name in ("a b", "it's a guest", "$(id)", "-n", "--help", "*", "a;b", "gäst", 'a"b', "a\\b"):
             xml_name = name.replace('"', "&quot;")
-            self.assert_return(self.client.hook("qemu", name, "release", samples.domain(xml_name), extra="from snapshot"))
+            reply = self.client.hook("qemu", name, "release", samples.domain(xml_name), extra="from snapshot")
+            self.assert_return(reply)
             self.assertEqual(self.probe(path)["argv"], [path, name, "release", "end", "from snapshot"])
 
     def test_path_is_not_resolved(self):
@@ -62,7 +64,8 @@ class Process(HooksTestCase):
         """Exact and in libvirt's order; the service's own variables stay outside."""
         path = self.compile_probe()
         self.start(environment={"FOO": "bar", "LANG": "C.UTF-8", "LC_ALL": "de_DE.UTF-8", "USER": "someone",
-                                "HOME": "/nowhere", "DBUS_SESSION_BUS_ADDRESS": self.bus.address, "NOTIFY_SOCKET": "/x"})
+                                "HOME": "/nowhere", "DBUS_SESSION_BUS_ADDRESS": self.bus.address,
+                                "NOTIFY_SOCKET": "/x"})
         reply = self.prepare()
         self.assertEqual(self.probe(path)["environment"], [*script_environment(), f"VIRT_HOOKS_RUN={reply.run}"])
 

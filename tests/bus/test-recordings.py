@@ -80,7 +80,8 @@ class Recordings(HooksTestCase):
 
     def test_text_is_not_indented(self):
         """Indenting goes between the elements, and never into somebody's words."""
-        text = "\n  <description>two\nlines, a &gt; b</description>\n  <!-- a\ncomment -->\n  <x a='1\n2'><![CDATA[c\nd]]></x>"
+        text = ("\n  <description>two\nlines, a &gt; b</description>\n  <!-- a\ncomment -->\n"
+                "  <x a='1\n2'><![CDATA[c\nd]]></x>")
         document = samples.network().replace("</name>", f"</name>{text}")
         self.start()
         self.assert_return(self.client.hook("network", samples.NETWORK, "started", document, ""))

@@ -55,7 +55,8 @@ class Options(RunTestCase):
     def test_environment_is_for_root(self):
         self.tracing_script("qemu")
         self.start()
-        reply = self.client.run("qemu", GUEST, "start", self.sealed(domain()), environment=GLib.Variant("as", ["LC_ALL=C"]))
+        reply = self.client.run("qemu", GUEST, "start", self.sealed(domain()),
+                                environment=GLib.Variant("as", ["LC_ALL=C"]))
         self.assert_not_run(reply, ACCESS_DENIED)
 
     def test_timeout(self):
@@ -113,7 +114,8 @@ class Options(RunTestCase):
         self.start()
         reader, writer = self.pipe()
         os.set_blocking(reader, False)
-        self.assert_not_run(self.client.run("qemu", GUEST, "start", self.sealed("junk"), started_fd=writer), "InvalidDocument")
+        reply = self.client.run("qemu", GUEST, "start", self.sealed("junk"), started_fd=writer)
+        self.assert_not_run(reply, "InvalidDocument")
         os.close(writer)
         wait_until(lambda: self.is_at_end(reader), "the end of the descriptor")
 
@@ -123,7 +125,8 @@ class Options(RunTestCase):
         self.start()
         reader, writer = self.pipe()
         os.close(reader)
-        self.assert_result(self.client.run("qemu", GUEST, "start", self.sealed(domain()), started_fd=writer), "success", 0)
+        reply = self.client.run("qemu", GUEST, "start", self.sealed(domain()), started_fd=writer)
+        self.assert_result(reply, "success", 0)
 
     def test_started_pipe_is_full(self):
         """Nobody reads, and there is no place: the service must not stand still."""
@@ -137,7 +140,8 @@ class Options(RunTestCase):
         except BlockingIOError:
             pass
         os.set_blocking(writer, True)
-        self.assert_result(self.client.run("qemu", GUEST, "start", self.sealed(domain()), started_fd=writer), "success", 0)
+        reply = self.client.run("qemu", GUEST, "start", self.sealed(domain()), started_fd=writer)
+        self.assert_result(reply, "success", 0)
 
 
 class Lenient(RunTestCase):
@@ -165,7 +169,8 @@ class Lenient(RunTestCase):
     def test_unknown_operation_fails(self):
         self.script("qemu", "exit 1")
         self.start()
-        self.assert_result(self.lenient("teleport", domain()), "failed", 1, effect="abort", reason="qemu exited with status 1")
+        self.assert_result(self.lenient("teleport", domain()), "failed", 1, effect="abort",
+                           reason="qemu exited with status 1")
 
     def test_unknown_suboperation(self):
         self.recorder()
@@ -188,7 +193,8 @@ class Lenient(RunTestCase):
     def test_failure_still_fails(self):
         self.script("qemu", "exit 1")
         self.start()
-        self.assert_result(self.lenient("start", "junk"), "failed", 1, effect="abort", reason="qemu exited with status 1")
+        self.assert_result(self.lenient("start", "junk"), "failed", 1, effect="abort",
+                           reason="qemu exited with status 1")
 
     def test_names_and_types_are_still_checked(self):
         self.tracing_script("qemu")

@@ -190,7 +190,8 @@ class BadInput(RunTestCase):
         self.tracing_script("network")
         self.start("[Bridge]\nMaxDocument=64K\n")
 
-    def refuse(self, error, kind="qemu", object_name=GUEST, operation="start", content=domain(), fragments=(), **options):
+    def refuse(self, error, kind="qemu", object_name=GUEST, operation="start", content=domain(), fragments=(),
+               **options):
         reply = self.client.run(kind, object_name, operation, self.sealed(content), **options)
         self.assert_not_run(reply, error, *fragments)
 
@@ -246,13 +247,11 @@ class BadInput(RunTestCase):
         self.assertEqual((self.client.events, self.trace()), ([], []))
 
     def test_options(self):
-        wrong = {"unknown": {"colour": GLib.Variant("s", "red")}, "capital": {"Timeout": GLib.Variant("t", 1000000)},
-                 "timeout as text": {"timeout": GLib.Variant("s", "1s")}, "lenient as text": {"lenient": GLib.Variant("s", "1")},
-                 "signed timeout": {"timeout": GLib.Variant("x", 1)}, "environment as text": {"environment": GLib.Variant("s", "")},
-                 "started as text": {"started": GLib.Variant("s", "3")}}
-        for what, options in wrong.items():
-            with self.subTest(what=what):
-                self.refuse(INVALID_ARGS, **options)
+        for name, kind, value in (("colour", "s", "red"), ("Timeout", "t", 1000000), ("timeout", "s", "1s"),
+                                  ("timeout", "x", 1), ("lenient", "s", "1"), ("environment", "s", ""),
+                                  ("started", "s", "3")):
+            with self.subTest(name=name, kind=kind):
+                self.refuse(INVALID_ARGS, **{name: GLib.Variant(kind, value)})
 
     def test_started_must_be_a_pipe_or_a_socket(self):
         self.refuse(INVALID_ARGS, started_fd=self.memfd(""))
@@ -269,8 +268,8 @@ class Results(RunTestCase):
         return failure_text(f"{self.hooks}/qemu", (GUEST, operation, "begin", "-"), ending)
 
     def test_failure_is_no_error(self):
-        details = self.assert_result(self.run_script("echo out; echo words >&2; exit 42"), "failed", 42, errors="words\n",
-                                     effect="abort", reason="qemu exited with status 42")
+        details = self.assert_result(self.run_script("echo out; echo words >&2; exit 42"), "failed", 42,
+                                     errors="words\n", effect="abort", reason="qemu exited with status 42")
         self.assertEqual(details["message"], self.text("exit status 42: words\n"))
 
     def test_signal(self):

@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 static const char *logged(Sandbox *sandbox, const char *text) {
@@ -199,12 +200,26 @@ static void test_a_log_without_reader_is_no_harm(void **state) {
         other_end(&other);
 }
 
-/* The variable is of a stream that standard error is not any more. */
+/* The variable may be of a stream that standard error is not any more. */
 static void test_a_redirected_standard_error_is_written_to(void **state) {
+        Sandbox *sandbox = *state;
         char line[256];
+        struct stat st;
         Other other;
+        int fds[2];
 
-        other_start(&other, "simply", "1:1");
+        assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+        assert_int_equal(fstat(fds[0], &st), 0);
+        other_start(
+                &other, "simply", /* another pipe than its own */
+                sandbox_format(sandbox, "%ju:%ju", (uintmax_t) st.st_dev, (uintmax_t) st.st_ino));
+        assert_non_null(fgets(line, sizeof(line), other.error));
+        assert_has(line, ": text\n");
+        other_end(&other);
+        (void) close(fds[0]);
+        (void) close(fds[1]);
+
+        other_start(&other, "simply", "nonsense");
         assert_non_null(fgets(line, sizeof(line), other.error));
         assert_has(line, ": text\n");
         other_end(&other);

@@ -438,6 +438,18 @@ static void test_after_a_failure_scripts_get_the_original(void **state) {
         stage_close(&stage);
 }
 
+static void test_after_a_failure_output_does_not_matter(void **state) {
+        Stage stage;
+
+        stage_open(&stage, *state);
+        stage.settings->max_output = 1024;
+        add_script(&stage, "qemu", "exit 3");
+        add_script(&stage, "qemu.d/10-a", "head -c 2000 /dev/zero");
+        run_guest(&stage, "migrate");
+        assert_failure(stage.run, RUN_FAILED, ERROR_SCRIPT_FAILED, "qemu exited with status 3");
+        stage_close(&stage);
+}
+
 static void test_a_filters_output_ends_at_its_first_nul(void **state) {
         Stage stage;
 
@@ -627,6 +639,28 @@ static void test_a_run_can_be_cancelled(void **state) {
         stage_close(&stage);
 }
 
+/* The script has ended, and a child in the background holds the pipe that is waited for. */
+static void test_a_run_that_waits_for_a_grace_can_be_ended(void **state) {
+        pid_t holder;
+        Stage stage;
+
+        stage_open(&stage, *state);
+        stage.settings->scripts[HOOK_QEMU].output_grace = UINT64_MAX;
+        stage.settings->scripts[HOOK_QEMU].timeout = 300 * USEC_PER_MSEC;
+        stage.settings->scripts[HOOK_QEMU].kill_after = 100 * USEC_PER_MSEC;
+        add_script(&stage, "qemu", "sleep 20 & echo $! >$DIR/new; mv $DIR/new $DIR/pid");
+        set_run(&stage, new_request(HOOK_QEMU, "web-01", "migrate", DOMAIN, false));
+        run_start(stage.run, on_done, &stage);
+        loop_until_file(*state, sandbox_path(*state, "pid"));
+        holder = atoi(file(&stage, "pid"));
+        for (int i = 0; i < 200 && !stage.done; i++)
+                loop_for(*state, 10 * USEC_PER_MSEC);
+        (void) kill(holder, SIGKILL); /* which would end any wait */
+        assert_true(stage.done);
+        assert_int_equal(stage.run->outcome, RUN_TIMED_OUT);
+        stage_close(&stage);
+}
+
 /* What a script says of its end when we end it is not the verdict. */
 static void test_a_cancelled_script_that_fails_is_cancelled(void **state) {
         const char *ready = sandbox_path(*state, "ready");
@@ -777,6 +811,15 @@ static void test_the_caller_is_not_told_of_scripts_that_do_not_start(void **stat
         stage_close(&stage);
 }
 
+/* Runs with WRITE_FD, which would make a careless writer wait, or die, and closes READ_FD. */
+static void run_untold(Stage *stage, int write_fd, int read_fd) {
+        set_run(stage, new_request(HOOK_QEMU, "web-01", "start", DOMAIN, false));
+        stage->run->started_fd = write_fd;
+        run_to_its_end(stage);
+        assert_success(stage->run, 1);
+        close_fd(read_fd);
+}
+
 static void test_a_caller_who_cannot_be_told_is_no_harm(void **state) {
         char block[4096] = "";
         int fds[2];
@@ -785,25 +828,25 @@ static void test_a_caller_who_cannot_be_told_is_no_harm(void **state) {
         stage_open(&stage, *state);
         add_script(&stage, "qemu", ":");
         log_start(*state);
+        (void) alarm(20); /* a write that waits ends us */
 
         assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
         while (write(fds[1], block, sizeof(block)) > 0)
                 ;
-        assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0); /* full, and a write would wait */
-        set_run(&stage, new_request(HOOK_QEMU, "web-01", "start", DOMAIN, false));
-        stage.run->started_fd = fds[1];
-        run_to_its_end(&stage);
-        assert_success(stage.run, 1);
-        (void) close(fds[0]);
+        assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+        run_untold(&stage, fds[1], fds[0]); /* a full pipe */
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        while (send(fds[1], block, sizeof(block), MSG_DONTWAIT) > 0)
+                ;
+        run_untold(&stage, fds[1], fds[0]); /* a full socket */
 
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-        (void) close(fds[0]); /* nobody reads */
-        set_run(&stage, new_request(HOOK_QEMU, "web-01", "start", DOMAIN, false));
-        stage.run->started_fd = fds[1];
-        run_to_its_end(&stage);
-        assert_success(stage.run, 1);
+        (void) close(fds[0]);
+        run_untold(&stage, fds[1], -EBADF); /* nobody reads */
 
-        assert_int_equal(count_of(log_end(*state), "the caller could not be told"), 2);
+        (void) alarm(0);
+        assert_int_equal(count_of(log_end(*state), "the caller could not be told"), 3);
         stage_close(&stage);
 }
 
@@ -885,6 +928,7 @@ int main(void) {
                 sandboxed(test_a_filters_output_is_the_next_ones_input),
                 sandboxed(test_a_filter_that_prints_nothing_changes_nothing),
                 sandboxed(test_after_a_failure_scripts_get_the_original),
+                sandboxed(test_after_a_failure_output_does_not_matter),
                 sandboxed(test_a_filters_output_ends_at_its_first_nul),
                 sandboxed(test_a_filters_output_must_be_the_same_guest),
                 sandboxed(test_only_the_end_of_the_chain_is_judged),
@@ -897,6 +941,7 @@ int main(void) {
                 sandboxed(test_the_time_counts_for_the_whole_run),
                 sandboxed(test_who_does_not_hear_term_is_killed),
                 sandboxed(test_a_run_can_be_cancelled),
+                sandboxed(test_a_run_that_waits_for_a_grace_can_be_ended),
                 sandboxed(test_a_cancelled_script_that_fails_is_cancelled),
                 sandboxed(test_a_run_that_is_freed_takes_its_scripts_along),
                 sandboxed(test_a_run_that_lasts_is_told_of),

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * A document that the command line names.
+ */
+
+#include "bytes.h"
+
+/*
+ * Reads the file at PATH; "-" is standard input, NULL is nothing, and then *ret is NULL. What is in
+ * it is somebody else's to judge. Returns 0, or a negative errno, which has been told of.
+ */
+int document_file_read(const char *path, Bytes **ret);

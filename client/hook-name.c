@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Names of files. All comparisons are of ASCII: so are the types' names.
+ */
+
+#include "hook-name.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+#define TOKEN_MAX 16U /* no type's name, however mistyped, is longer */
+
+static bool ends_with(const char *name, const char *end) {
+        size_t n = strlen(name), m = strlen(end);
+
+        return n > m && strcasecmp(name + n - m, end) == 0;
+}
+
+static bool ends_with_any(const char *name, const char *const *ends) {
+        for (; *ends; ends++)
+                if (ends_with(name, *ends))
+                        return true;
+        return false;
+}
+
+bool hook_name_is_backup(const char *name) {
+        static const char *const ends[] = {
+                "~",       ".bak",     ".backup",   ".orig",   ".rej",     ".old",    ".save",
+                ".swp",    ".swo",     ".tmp",      ".rpmnew", ".rpmsave", ".sample", ".rpmorig",
+                ".pacnew", ".pacsave", ".disabled", ".off",    ".example", NULL,
+        };
+
+        return ends_with_any(name, ends) || strstr(name, ".dpkg-") || strstr(name, ".ucf-") ||
+               (*name == '#' && ends_with(name, "#")) || strncmp(name, ".#", 2) == 0;
+}
+
+bool hook_name_is_data(const char *name) {
+        static const char *const ends[] = {
+                ".conf", ".cfg",  ".ini", ".env", ".txt", ".md",  ".rst",
+                ".json", ".yaml", ".yml", ".xml", ".log", ".csv", NULL,
+        };
+
+        return *name == '.' || strncasecmp(name, "README", 6) == 0 || ends_with_any(name, ends);
+}
+
+/* The next run of letters and digits at *P, in lower case. Returns false where there is none. */
+static bool next_token(const char **p, char token[static TOKEN_MAX]) {
+        size_t n = 0;
+
+        while (**p && !isalnum((unsigned char) **p))
+                (*p)++;
+        for (; isalnum((unsigned char) **p); (*p)++)
+                if (n < TOKEN_MAX - 1)
+                        token[n++] = (char) tolower((unsigned char) **p);
+        token[n] = '\0';
+        return n > 0;
+}
+
+/* A type, or what people call it. */
+static HookType type_called(const char *token) {
+        static const struct {
+                const char *name;
+                HookType type;
+        } others[] = {
+                { "kvm", HOOK_QEMU },  { "libvirtd", HOOK_DAEMON }, { "net", HOOK_NETWORK },
+                { "xen", HOOK_LIBXL }, { "xl", HOOK_LIBXL },        { "networks", HOOK_NETWORK },
+        };
+
+        for (size_t i = 0; i < ELEMENTS(others); i++)
+                if (streq(others[i].name, token))
+                        return others[i].type;
+        return hook_type_from_string(token);
+}
+
+static size_t smallest(size_t a, size_t b, size_t c) {
+        return MIN(MIN(a, b), c);
+}
+
+/*
+ * How many characters must be put in, left out, replaced or swapped with their neighbour to make A
+ * of B: both are tokens.
+ */
+static size_t distance(const char *a, const char *b) {
+        size_t d[TOKEN_MAX][TOKEN_MAX], n = strlen(a), m = strlen(b);
+
+        for (size_t i = 0; i <= n; i++)
+                for (size_t j = 0; j <= m; j++) {
+                        if (i == 0 || j == 0) {
+                                d[i][j] = i + j;
+                                continue;
+                        }
+                        d[i][j] = smallest(d[i - 1][j] + 1, d[i][j - 1] + 1,
+                                           d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                                d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
+                }
+        return d[n][m];
+}
+
+/* One slip in a short name, two in a long one. */
+static HookType type_mistyped(const char *token) {
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++) {
+                const char *name = hook_type_to_string(type);
+
+                if (distance(token, name) <= (strlen(name) <= 5 ? 1U : 2U))
+                        return type;
+        }
+        return HOOK_TYPE_INVALID;
+}
+
+HookType hook_name_resembles(const char *name) {
+        char token[TOKEN_MAX];
+
+        for (const char *p = name; next_token(&p, token);) {
+                HookType type = type_called(token);
+
+                if (type != HOOK_TYPE_INVALID)
+                        return type;
+        }
+        for (const char *p = name; next_token(&p, token);) {
+                HookType type = type_mistyped(token);
+
+                if (type != HOOK_TYPE_INVALID)
+                        return type;
+        }
+        return HOOK_TYPE_INVALID;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The checks of one file, from the outside in: what is at its path, whether it may be executed,
+ * what the kernel would make of it, who could change it.
+ */
+
+#include "script-check.h"
+
+#include <stdio.h>
+#include <sys/statvfs.h>
+
+#include "hook-name.h"
+#include "interpreter.h"
+#include "safe-path.h"
+#include "text.h"
+
+void script_check_link(const Subject *subject, int error, Findings *findings) {
+        char target[256];
+        ssize_t n = readlink(subject->path, target, sizeof(target));
+        char *remedy = text_format("ln -sfn SCRIPT %s, or: rm %s", subject->word, subject->word);
+
+        if (n >= 0 && (error == ENOENT || error == ENOTDIR))
+                findings_add(findings, subject, "dangling-link", remedy,
+                             "it is a symbolic link to %.*s, which is not there", (int) n, target);
+        else if (n >= 0 && error == ELOOP)
+                findings_add(findings, subject, "link-loop", remedy,
+                             "it is a symbolic link that leads back to itself");
+        else {
+                free(remedy);
+                findings_add_unreadable(findings, subject, "looked at", error);
+        }
+}
+
+void script_check_safety(const Subject *subject, Findings *findings) {
+        SafePathProblem problem;
+        _cleanup_free_ char *word = NULL;
+        int r;
+
+        r = safe_path_find_problem(subject->path, &problem);
+        if (r <= 0) /* short memory has been short before, or will be soon */
+                return;
+        word = text_shell_word(problem.path);
+        findings_add(findings,
+                     &(Subject){ .path = problem.path, .word = word, .type = subject->type },
+                     "unsafe", strdup(problem.remedy ? problem.remedy : "mend the path"),
+                     "it %s, so the service refuses to run what is there", problem.problem);
+        safe_path_problem_clear(&problem);
+}
+
+static void check_directory(const Subject *subject, bool in_folder, Findings *findings) {
+        if (in_folder)
+                findings_add(findings, subject, "directory",
+                             text_format("mv %s/* %s.d/, each under a name of its own",
+                                         subject->word, hook_type_to_string(subject->type)),
+                             "it is a folder in a .d folder, and what lies in it does not run");
+        else
+                findings_add(findings, subject, "directory",
+                             text_format("mv %s %s.d", subject->word, subject->word),
+                             "it is a folder, where a script should be; that of its scripts is "
+                             "called %s.d",
+                             hook_type_to_string(subject->type));
+}
+
+static const char *name_of(mode_t mode) {
+        return S_ISFIFO(mode)                   ? "a pipe"
+               : S_ISSOCK(mode)                 ? "a socket"
+               : S_ISCHR(mode) || S_ISBLK(mode) ? "a device"
+                                                : "something else";
+}
+
+static void check_mount(const Subject *subject, Findings *findings) {
+        struct statvfs fs;
+
+        if (statvfs(subject->path, &fs) == 0 && (fs.f_flag & ST_NOEXEC))
+                findings_add(findings, subject, "noexec",
+                             text_format("mount -o remount,exec $(findmnt -n -o TARGET -T %s)",
+                                         subject->word),
+                             "its file system is mounted noexec, so it cannot be executed");
+}
+
+/* Whether the file starts as a script or a program does: then it was meant to run. */
+static bool looks_executable(const char *path) {
+        char head[64] = "";
+        FILE *file = fopen(path, "re");
+        size_t n;
+
+        if (!file)
+                return false;
+        n = fread(head, 1, sizeof(head) - 1, file);
+        (void) fclose(file);
+        return n > 3 && (strstr(head, "#!") || memcmp(head,
+                                                      "\x7f"
+                                                      "ELF",
+                                                      4) == 0);
+}
+
+/* A file in a .d folder that nobody means to run: it was put aside, or is a text or settings. */
+static bool is_nobodys_business(const Subject *subject) {
+        const char *name = strrchr(subject->path, '/') + 1;
+
+        return hook_name_is_backup(name) ||
+               (hook_name_is_data(name) && !looks_executable(subject->path));
+}
+
+ScriptVerdict script_check(const Subject *subject, bool in_folder, bool strict, Findings *findings,
+                           struct stat *ret_st) {
+        struct stat link;
+
+        if (lstat(subject->path, &link) < 0 && errno == ENOENT)
+                return SCRIPT_ABSENT;
+        if (stat(subject->path, ret_st) < 0) {
+                script_check_link(subject, errno, findings);
+                return SCRIPT_NO_FILE;
+        }
+        if (S_ISDIR(ret_st->st_mode)) {
+                check_directory(subject, in_folder, findings);
+                return SCRIPT_NO_FILE;
+        }
+        if (!S_ISREG(ret_st->st_mode)) {
+                findings_add(findings, subject, "no-file", text_format("rm %s", subject->word),
+                             "it is %s, not a file, so it does not run", name_of(ret_st->st_mode));
+                return SCRIPT_NO_FILE;
+        }
+
+        /* Any bit will do: the service runs as root, and root needs no other. */
+        if (!(ret_st->st_mode & 0111)) {
+                if (in_folder && is_nobodys_business(subject))
+                        return SCRIPT_INACTIVE;
+                findings_add(findings, subject, "not-executable",
+                             text_format("chmod +x %s", subject->word),
+                             "it is not executable, so it does not run");
+        }
+        interpreter_check(subject, findings);
+        check_mount(subject, findings);
+        if (strict)
+                script_check_safety(subject, findings);
+        return ret_st->st_mode & 0111 ? SCRIPT_ACTIVE : SCRIPT_INACTIVE;
+}

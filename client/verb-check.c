@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * virt-hooks check: what keeps hooks from doing what their author thinks.
+ */
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "complain.h"
+#include "findings.h"
+#include "hooks-check.h"
+#include "hooks-directories.h"
+#include "verbs.h"
+
+enum {
+        OPTION_CONFIG = VERB_OPTION,
+};
+
+static const struct option check_options[] = {
+        { "config", required_argument, NULL, OPTION_CONFIG },
+        {},
+};
+
+static const char *config; /* the settings' file; NULL for the machine's */
+
+static int parse(int option, const char *argument) {
+        config = argument;
+        return 0;
+}
+
+static int print_all_well(char *const *directories, unsigned scripts) {
+        _cleanup_free_ char *text = hooks_directories_to_string(directories);
+
+        if (!text)
+                return trouble("out of memory");
+        if (scripts == 0)
+                (void) printf("There is no script in %s.\n", text);
+        else
+                (void) printf("All is well: %u script%s in %s.\n", scripts, scripts == 1 ? "" : "s",
+                              text);
+        return EXIT_SUCCESS;
+}
+
+static int check(const Options *options, int n_arguments, char **arguments) {
+        _cleanup_(settings_free_pointer) Settings *settings = NULL;
+        _cleanup_(findings_free_pointer) Findings *findings = NULL;
+        _cleanup_strv_ char **directories = NULL;
+        unsigned scripts;
+
+        if (settings_load(&settings, config ? config : SETTINGS_FILE, config) < 0)
+                return EXIT_TROUBLE;
+        if (hooks_directories_new(&directories, arguments, settings) < 0)
+                return EXIT_USAGE;
+        if (findings_new(&findings) < 0 ||
+            hooks_check(directories, settings, findings, &scripts) < 0 ||
+            findings_print(findings, options->json) < 0)
+                return trouble("out of memory");
+        if (findings_count(findings) > 0)
+                return EXIT_TROUBLE;
+        return options->json ? EXIT_SUCCESS : print_all_well(directories, scripts);
+}
+
+const Verb verb_check = {
+        .name = "check",
+        .arguments = "[DIR...]",
+        .summary = "Tell why hooks do not run, or would not, and what mends it",
+        .help = "      --config=FILE      Take the folders from FILE, not from the machine's settings\n",
+        .max_arguments = INT_MAX,
+        .options = check_options,
+        .parse = parse,
+        .run = check,
+};

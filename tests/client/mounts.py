@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Mounts that only the test program and its children see, and that go with them. Only root can make them."""
+
+import ctypes
+import os
+
+CLONE_NEWNS = 0x20000
+MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MNT_DETACH = 2
+
+
+def _libc():
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _check(result, what):
+    if result != 0:
+        raise OSError(ctypes.get_errno(), what)
+
+
+def enter_private_namespace():
+    """From here on mounts are this program's own."""
+    _check(_libc().unshare(CLONE_NEWNS), "unshare")
+    _check(_libc().mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate /")
+
+
+def mount(kind, target):
+    _check(_libc().mount(kind.encode(), os.fsencode(target), kind.encode(), 0, None), f"mount -t {kind} {target}")
+
+
+def unmount(target):
+    _check(_libc().umount2(os.fsencode(target), MNT_DETACH), f"umount {target}")

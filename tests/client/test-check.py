@@ -1,0 +1,552 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-hooks check: each reason why a hook does not run, the remedy that mends it, and what is no reason at all."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import unittest
+
+from folder import IS_ROOT, NOBODY, TROUBLE, USAGE, VIRT_HOOKS, FolderTestCase, become_nobody
+import tap
+
+SH = "#!/bin/sh\nexit 0\n"
+DOCUMENT = "<domain><name>web-01</name><uuid>5c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b11</uuid></domain>"
+
+
+class CheckTestCase(FolderTestCase):
+    def check(self, *arguments, **keywords):
+        """The findings in self.hooks, or in what is named; statuses must go with them."""
+        result = self.virt_hooks("check", "--json", *(arguments or (self.hooks,)), **keywords)
+        self.assertEqual(result.complaint, "")
+        self.assertEqual(result.status, TROUBLE if result.objects else 0)
+        for finding in result.objects:
+            self.assertEqual(list(finding), ["path", "type", "kind", "problem", "remedy"])
+            self.assertTrue(os.path.isabs(finding["path"]), finding)
+            self.assertTrue(finding["problem"] and finding["remedy"] and finding["kind"], finding)
+        return result.objects
+
+    def kinds(self, *arguments, **keywords):
+        """What is wrong, as [(path in the test's directory, kind)]."""
+        return [(finding["path"].removeprefix(self.directory + "/"), finding["kind"])
+                for finding in self.check(*arguments, **keywords)]
+
+    def assert_fine(self, *arguments, **keywords):
+        self.assertEqual(self.check(*arguments, **keywords), [])
+
+    def assert_one(self, name, kind, *fragments, type="qemu"):
+        """There is one thing wrong, with HOOKS/name; returns it."""
+        findings = self.check()
+        self.assertEqual([(finding["path"], finding["kind"], finding["type"]) for finding in findings],
+                         [(self.hook(name), kind, type)])
+        for fragment in fragments:
+            self.assertIn(fragment, findings[0]["problem"])
+        return findings[0]
+
+    def assert_mended(self, finding):
+        """The remedy is a command, and when it has run all is well."""
+        done = subprocess.run(["sh", "-ec", finding["remedy"]], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        self.assertEqual((done.returncode, done.stdout), (0, b""), finding["remedy"])
+        self.assert_fine()
+
+    def status_of_run(self):
+        """What the first qemu script really ends with."""
+        result = self.virt_hooks("rehearse", "qemu", "-", "--operations=prepare", f"--hooks-directory={self.hooks}", "--json",
+                                 document=DOCUMENT)
+        return result.objects[0]["status"]
+
+
+class Healthy(CheckTestCase):
+    def test_one_line_says_so(self):
+        self.script("qemu")
+        result = self.virt_hooks("check", self.hooks)
+        self.assertEqual((result.status, result.text, result.complaint), (0, f"All is well: 1 script in {self.hooks}.\n", ""))
+        self.script("qemu.d/10-x")
+        self.script("network.d/10-x")
+        self.assertEqual(self.virt_hooks("check", self.hooks).text, f"All is well: 3 scripts in {self.hooks}.\n")
+        self.assertEqual(self.on_terminal(80, "check", self.hooks).text, f"All is well: 3 scripts in {self.hooks}.\n")
+
+    def test_json_says_nothing(self):
+        self.script("qemu")
+        self.assertEqual(self.virt_hooks("check", "--json", self.hooks).text, "")
+
+    def test_nothing_there(self):
+        result = self.virt_hooks("check", self.hooks)
+        self.assertEqual((result.status, result.text), (0, f"There is no script in {self.hooks}.\n"))
+
+    def test_all_types(self):
+        for kind in ("daemon", "qemu", "lxc", "libxl", "network"):
+            self.script(kind)
+            self.script(f"{kind}.d/10-x")
+        self.assert_fine()
+
+    def test_what_the_kernel_takes(self):
+        """Unusual, and it runs."""
+        for content in ("#!/bin/sh", "#! /bin/sh -e\nexit 0\n", "#!\t/bin/sh\t-e \nexit 0\n", "#!/usr/bin/env sh\nexit 0\n",
+                        "#!/usr/bin/env -S sh -e\nexit 0\n", "#!/usr/bin/env -S -i FOO=1 sh -e\nexit 0\n", "#!bin/sh\nexit 0\n",
+                        "#!/usr/bin/env -S -u FOO sh\nexit 0\n", "#!/usr/bin/env --split-string=sh -e\nexit 0\n",
+                        "#!/usr/bin/env -iS sh\nexit 0\n", "#!/usr/bin/env /bin/sh\nexit 0\n"):
+            with self.subTest(content=content):
+                self.script("qemu", content)
+                self.assert_fine()
+                self.assertEqual(self.status_of_run(), 0)
+
+    def test_program(self):
+        shutil.copy("/bin/true", self.hook("qemu"))
+        self.assert_fine()
+
+    def test_link_to_a_script_elsewhere(self):
+        self.script("guard", directory=self.make_directory("elsewhere"))
+        self.link("../elsewhere/guard", "qemu")
+        self.assert_fine()
+
+    def test_what_is_not_executable_is_nobodys_business(self):
+        """Settings and texts beside the scripts, and what was put aside in a folder."""
+        self.script("qemu")
+        for name in ("kvm.conf", "README", "Qemu", "qemu.sh", "qemu.bak", "notes", "qemu.d/README.md", "qemu.d/web-01.conf",
+                     "qemu.d/10-x~", "qemu.d/10-x.bak", "qemu.d/.10-x.swp", "qemu.d/10-x.disabled", "qemu.d/.gitignore"):
+            self.script(name, mode=0o644, content="text\n")
+        os.mkdir(self.hook("lib"))
+        self.link("nowhere", "odd")
+        self.assert_fine()
+
+    def test_helpers(self):
+        """A file that the scripts are linked to, or call by its path, is no hook with a wrong name."""
+        self.script("dispatch")
+        self.script("guard.sh")
+        self.link("dispatch", "qemu")
+        self.script("network", "#!/bin/sh\nexec \"${0%/*}/guard.sh\" \"$@\"\n")
+        self.assert_fine()
+
+    def test_the_forwarder(self):
+        """libvirt's folder after attach: its script is the forwarder, and the scripts are elsewhere."""
+        own, libvirts = self.make_directory("own"), self.make_directory("libvirts")
+        shutil.copy("/bin/true", self.path("virt-hooks-forward"))
+        os.symlink(self.path("virt-hooks-forward"), os.path.join(libvirts, "qemu"))
+        os.symlink(self.path("virt-hooks-forward"), os.path.join(libvirts, "network"))
+        self.script("qemu", directory=own)
+        self.assert_fine(own, libvirts)
+        self.script("qemu.d/10-late", directory=libvirts)
+        finding, = self.check(own, libvirts)
+        self.assertEqual((finding["path"], finding["kind"]), (f"{libvirts}/qemu.d/10-late", "beside-forwarder"))
+        self.assertEqual(finding["remedy"], f"mkdir -p {own}/qemu.d/ && mv {libvirts}/qemu.d/10-late {own}/qemu.d/")
+        os.unlink(self.path("virt-hooks-forward"))
+        self.assertIn(("libvirts/qemu", "dangling-link"), self.kinds(own, libvirts))
+
+
+class Files(CheckTestCase):
+    def test_not_executable(self):
+        self.script("qemu", mode=0o644)
+        self.assert_mended(self.assert_one("qemu", "not-executable"))
+        self.assertTrue(os.access(self.hook("qemu"), os.X_OK))
+
+    def test_a_script_is_one_whatever_its_name(self):
+        self.script("qemu.d/web-01.conf", mode=0o644)
+        self.assert_mended(self.assert_one("qemu.d/web-01.conf", "not-executable"))
+
+    def test_any_execute_bit_will_do(self):
+        """The service is root, and needs no other."""
+        self.script("qemu", mode=0o744)
+        self.assert_fine()
+
+    def test_dangling_link(self):
+        self.link("nowhere/at/all", "qemu.d/10-x")
+        self.assert_one("qemu.d/10-x", "dangling-link", "nowhere/at/all")
+
+    def test_links_in_a_circle(self):
+        self.link("b", "qemu.d/a")
+        self.link("a", "qemu.d/b")
+        self.assertEqual(self.kinds(), [("hooks/qemu.d/a", "link-loop"), ("hooks/qemu.d/b", "link-loop")])
+
+    def test_directory_in_a_scripts_place(self):
+        self.script("qemu/10-x")
+        self.assert_mended(self.assert_one("qemu", "directory", "qemu.d"))
+
+    def test_folder_in_a_folder(self):
+        self.script("qemu.d/web-01/10-x")
+        self.assert_one("qemu.d/web-01", "directory")
+
+    def test_no_file(self):
+        os.mkdir(self.hook("qemu.d"))
+        os.mkfifo(self.hook("qemu"))
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.hook("qemu.d", "socket"))
+        self.assertEqual(self.kinds(), [("hooks/qemu", "no-file"), ("hooks/qemu.d/socket", "no-file")])
+
+    def assert_fails_with(self, status, finding):
+        self.assertIn(f"(exit status {status})", finding["problem"])
+        self.assertEqual(self.status_of_run(), status)
+
+    def test_empty(self):
+        self.script("qemu", "")
+        self.assert_fails_with(126, self.assert_one("qemu", "empty"))
+
+    def test_neither_script_nor_program(self):
+        self.script("qemu", "exit 0\n")
+        finding = self.assert_one("qemu", "no-interpreter-line")
+        self.assert_fails_with(126, finding)
+        self.assert_mended(finding)
+        self.assertEqual(self.status_of_run(), 0)
+
+    def test_interpreters_line_without_a_name(self):
+        self.script("qemu", "#! \nexit 0\n")
+        finding = self.assert_one("qemu", "no-interpreter-line")
+        self.assert_fails_with(126, finding)
+        self.assert_mended(finding)
+
+    def test_byte_order_mark(self):
+        self.script("qemu", b"\xef\xbb\xbf" + SH.encode())
+        finding = self.assert_one("qemu", "byte-order-mark")
+        self.assert_fails_with(126, finding)
+        self.assert_mended(finding)
+        self.assertEqual(self.status_of_run(), 0)
+
+    def test_blank_before_the_interpreter(self):
+        for blank in (" ", "\n", "\t\n \n"):
+            with self.subTest(blank=blank):
+                self.script("qemu", blank + SH)
+                finding = self.assert_one("qemu", "blank-before-interpreter")
+                self.assert_fails_with(126, finding)
+                self.assert_mended(finding)
+                self.assertEqual(self.status_of_run(), 0)
+
+    def test_crlf(self):
+        for line in ("#!/bin/sh", "#!/usr/bin/env sh", "#!/bin/sh -e"):
+            with self.subTest(line=line):
+                self.script("qemu", f"{line}\r\nexit 0\r\n")
+                finding = self.assert_one("qemu", "crlf")
+                self.assertNotEqual(self.status_of_run(), 0)
+                self.assert_mended(finding)
+                self.assertEqual(self.status_of_run(), 0)
+
+    def test_remedies_follow_links(self):
+        """What is edited is the file, and the link stays one."""
+        real = self.script("real", "#!/bin/sh\r\n", directory=self.make_directory("elsewhere"))
+        self.link("../elsewhere/real", "qemu")
+        self.assert_mended(self.assert_one("qemu", "crlf"))
+        self.assertTrue(os.path.islink(self.hook("qemu")))
+        with open(real, "rb") as file:
+            self.assertEqual(file.read(), b"#!/bin/sh\n")
+
+    def test_interpreter_missing(self):
+        self.script("qemu", "#!/usr/bin/no-such-program -u\n")
+        self.assert_fails_with(127, self.assert_one("qemu", "no-interpreter", "/usr/bin/no-such-program"))
+
+    def test_interpreter_elsewhere(self):
+        self.script("qemu", "#!/usr/libexec/sh -e\nexit 0\n")
+        finding = self.assert_one("qemu", "no-interpreter")
+        self.assert_fails_with(127, finding)
+        self.assert_mended(finding)
+        self.assertEqual(self.status_of_run(), 0)
+
+    def test_interpreter_without_a_path(self):
+        self.script("qemu", "#!sh\nexit 0\n")
+        finding = self.assert_one("qemu", "no-interpreter", " sh ")
+        self.assert_fails_with(127, finding)
+        self.assert_mended(finding)
+
+    def test_interpreter_not_executable(self):
+        self.script("qemu", f"#!{self.script('shell', mode=0o644)}\n")
+        self.assert_fails_with(126, self.assert_one("qemu", "interpreter-not-executable"))
+        self.script("qemu", f"#!{self.directory}\n")
+        self.assert_fails_with(126, self.assert_one("qemu", "interpreter-not-executable"))
+
+    def test_env(self):
+        self.script("qemu", "#!/usr/bin/env no-such-program\n")
+        self.assert_fails_with(127, self.assert_one("qemu", "no-interpreter", "env does not find no-such-program"))
+        self.script("qemu", "#!/usr/bin/env -S no-such-program -x\n")
+        self.assert_fails_with(127, self.assert_one("qemu", "no-interpreter", "env does not find no-such-program"))
+
+    def test_env_in_the_authors_path(self):
+        """What the author's shell finds, a service does not."""
+        interpreter = self.script("my-sh", "#!/bin/sh\nexec sh \"$@\"\n", directory=self.make_directory("bin"))
+        self.script("qemu", "#!/usr/bin/env my-sh\nexit 0\n")
+        finding, = self.check(PATH=f"{os.path.dirname(interpreter)}:{os.environ['PATH']}")
+        self.assertEqual(finding["kind"], "no-interpreter")
+        self.assert_fails_with(127, finding)
+        self.assert_mended(finding)
+
+    def test_env_with_arguments(self):
+        self.script("qemu", "#!/usr/bin/env sh -e\nexit 0\n")
+        finding = self.assert_one("qemu", "env-arguments", "'sh -e'")
+        self.assert_fails_with(127, finding)
+        self.assert_mended(finding)
+        self.assertEqual(self.status_of_run(), 0)
+
+    def test_line_longer_than_the_kernel_reads(self):
+        self.script("qemu", f"#!/{'x' * 300}\n")
+        self.assert_fails_with(126, self.assert_one("qemu", "long-interpreter-line", "256"))
+        self.script("qemu", f"#!/bin/sh {'x' * 300}\n")
+        self.assert_one("qemu", "long-interpreter-line", "arguments")
+
+    def test_line_as_long_as_the_kernel_reads(self):
+        """The last length that is whole, and the first that is cut."""
+        for length, kinds in ((256, []), (257, ["long-interpreter-line"])):
+            with self.subTest(length=length):
+                line = "#!/bin/sh "
+                self.script("qemu", line + "-" * (length - len(line) - 1) + "\n")
+                self.assertEqual([kind for _, kind in self.kinds()], kinds)
+
+    def test_program_without_its_loader(self):
+        with open("/bin/true", "rb") as file:
+            program = file.read()
+        loader = re.search(rb"/lib[^\0]*/ld-[^\0]*", program).group()
+        self.script("qemu", program.replace(loader, loader[:-1] + b"X", 1))
+        self.assert_fails_with(127, self.assert_one("qemu", "no-interpreter", "loader"))
+
+    def test_several_at_once(self):
+        self.script("qemu", "#!/usr/bin/no-such-program\r\n", mode=0o644)
+        self.assertEqual({kind for _, kind in self.kinds()}, {"not-executable", "crlf", "no-interpreter"})
+
+    def test_any_bytes(self):
+        """Nothing that a file may have in it does harm."""
+        for number, content in enumerate((b"\0", b"#!", b"#!\0", b"#", b"#!/bin/sh\0x\n", b"\x7fELF", b"\x7fELF" + b"\xff" * 2000,
+                                          b"#!" + b" " * 2000, b"\xff\xfe#\0!\0", b"\xef\xbb\xbf", b"\n" * 2000, b"#!/usr/bin/env -S",
+                                          b"#!/usr/bin/env -S -u", b"#!/usr/bin/env -", b"#!/usr/bin/env =", b"#!/usr/bin/env -S 'a b'",
+                                          b"#!/usr/bin/env --split-string", b"#!/\xff\xfe\n", b"#!/usr/bin/env \xff\n", b"\r\n#!\r\n")):
+            self.script(f"qemu.d/{number}", content)
+        self.assertGreater(len(self.check()), 10)
+
+
+class Safety(CheckTestCase):
+    def test_others_may_write(self):
+        for mode, who in ((0o775, "a group"), (0o757, "everybody")):
+            with self.subTest(mode=mode):
+                self.script("qemu", mode=mode)
+                self.assert_mended(self.assert_one("qemu", "unsafe", who))
+
+    def test_directory_above(self):
+        """It is told once, whatever is in it."""
+        for name in ("qemu", "qemu.d/10-x", "qemu.d/20-x", "network"):
+            self.script(name)
+        os.chmod(self.directory, 0o777)
+        finding, = self.check()
+        self.assertEqual((finding["path"], finding["remedy"]), (self.directory, f"chmod go-w {self.directory}"))
+        os.chmod(self.directory, 0o755)
+        os.chmod(self.hook("qemu.d"), 0o777)
+        self.assert_mended(self.assert_one("qemu.d", "unsafe"))
+
+    def test_set_uid(self):
+        self.script("qemu", mode=0o4755)
+        self.assert_mended(self.assert_one("qemu", "unsafe", "set-uid"))
+
+    @unittest.skipUnless(IS_ROOT, "only root gives files away")
+    def test_somebody_elses(self):
+        self.script("qemu")
+        os.chown(self.hook("qemu"), NOBODY, NOBODY)
+        self.assert_mended(self.assert_one("qemu", "unsafe", f"uid {NOBODY}"))
+
+    @unittest.skipUnless(IS_ROOT, "only root gives files away")
+    def test_somebody_elses_link(self):
+        self.script("real", directory=self.make_directory("elsewhere"))
+        self.link("../elsewhere/real", "qemu")
+        os.lchown(self.hook("qemu"), NOBODY, NOBODY)
+        self.assert_mended(self.assert_one("qemu", "unsafe", f"uid {NOBODY}"))
+
+    def test_libvirts_rule(self):
+        self.script("qemu", mode=0o777)
+        self.assert_fine(self.config("Ownership=libvirt"), self.hooks)
+
+    @unittest.skipUnless(IS_ROOT, "root mounts")
+    def test_noexec(self):
+        script = f"""mount -t tmpfs -o noexec,mode=755 none {self.hooks} || exit 77
+            install -m 755 /dev/stdin {self.hooks}/qemu
+            exec {VIRT_HOOKS} check --json {self.hooks}"""
+        done = subprocess.run(["unshare", "-m", "sh", "-c", script], input=SH, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              encoding="utf-8", check=False)
+        if done.returncode == 77 or "unshare" in done.stderr:
+            self.skipTest("no mounts here")
+        finding = json.loads(done.stdout)
+        self.assertEqual((finding["path"], finding["kind"]), (self.hook("qemu"), "noexec"))
+
+    @unittest.skipUnless(IS_ROOT, "only root becomes somebody else")
+    def test_unreadable(self):
+        """Whoever may not read the scripts is told so, and not that all is well."""
+        self.script("qemu", mode=0o711)
+        self.script("network.d/10-x")
+        os.chmod(self.hook("network.d"), 0o700)
+        os.chmod(self.directory, 0o755)
+        findings = self.check(preexec_fn=become_nobody)
+        self.assertEqual([(finding["path"], finding["kind"]) for finding in findings],
+                         [(self.hook("qemu"), "unreadable"), (self.hook("network.d"), "unreadable")])
+
+
+class Names(CheckTestCase):
+    def test_names_that_no_hook_has(self):
+        for name, kind in (("Qemu", "qemu"), ("QEMU", "qemu"), ("qemu.sh", "qemu"), ("qemu-hook", "qemu"), ("qmeu", "qemu"),
+                           ("quemu", "qemu"), ("kvm", "qemu"), ("libvirtd", "daemon"), ("deamon", "daemon"), ("xen", "libxl"),
+                           ("libxl.py", "libxl"), ("LXC", "lxc"), ("netwrok", "network"), ("networks", "network"),
+                           ("my-qemu", "qemu")):
+            with self.subTest(name=name):
+                self.script(name)
+                finding = self.assert_one(name, "unknown-name", kind, type=kind)
+                self.assertEqual(finding["remedy"], f"mv {self.hook(name)} {self.hook(kind)}")
+                os.unlink(self.hook(name))
+
+    def test_remedy(self):
+        self.script("qemu.sh")
+        self.assert_mended(self.assert_one("qemu.sh", "unknown-name"))
+        self.script("qemu.py", "#!/bin/sh\n")
+        self.assert_mended(self.assert_one("qemu.py", "unknown-name"))
+        self.assertTrue(os.path.exists(self.hook("qemu.d", "qemu.py")))
+
+    def test_a_name_that_resembles_none(self):
+        self.script("backup-guests")
+        self.assert_one("backup-guests", "unknown-name", type="")
+
+    def test_folder_that_no_hook_has(self):
+        self.script("Qemu.d/10-x")
+        self.make_directory("hooks", "notes.d")
+        self.assert_mended(self.assert_one("Qemu.d", "unknown-name", "qemu.d"))
+        self.assertTrue(os.path.exists(self.hook("qemu.d", "10-x")))
+
+    def test_backups_in_a_folder(self):
+        names = ["10-x~", "10-x.bak", "10-x.orig", "10-x.rej", "10-x.dpkg-old", "10-x.dpkg-dist", "10-x.rpmsave", "10-x.rpmnew",
+                 ".10-x.swp", "#10-x#", "10-x.disabled", ".#10-x"]
+        for name in names:
+            self.script(f"qemu.d/{name}")
+        self.assertEqual(sorted(self.kinds()), sorted((f"hooks/qemu.d/{name}", "backup-file") for name in names))
+
+    def test_backup_beside(self):
+        self.script("qemu")
+        self.script("qemu.dpkg-old")
+        self.assert_mended(self.assert_one("qemu.dpkg-old", "backup-file", "put aside"))
+
+    def test_names_are_quoted_in_commands(self):
+        for name in ("it's", "two words", "a;b", "$HOME", "-rf", "*", "new\nline", "tab\there", "\u202egnp"):
+            with self.subTest(name=name):
+                self.script(f"qemu.d/{name}", mode=0o644)
+                finding, = self.check()
+                self.assertEqual((finding["path"], finding["kind"]), (self.hook("qemu.d", name), "not-executable"))
+                self.assert_mended(finding)
+                os.unlink(self.hook("qemu.d", name))
+
+
+class Folders(CheckTestCase):
+    def test_folder_that_is_none(self):
+        self.script("qemu.d")
+        self.assert_one("qemu.d", "no-directory")
+        os.unlink(self.hook("qemu.d"))
+        self.link("nowhere", "qemu.d")
+        self.assert_one("qemu.d", "dangling-link")
+        os.unlink(self.hook("qemu.d"))
+        self.link("qemu.d", "qemu.d")
+        self.assert_one("qemu.d", "link-loop")
+
+    def test_same_file_twice(self):
+        self.script("qemu")
+        self.link("../qemu", "qemu.d/10-x")
+        self.assert_mended(self.assert_one("qemu.d/10-x", "twice", "same file as qemu,"))
+        os.link(self.hook("qemu"), self.hook("qemu.d", "20-x"))
+        self.assert_mended(self.assert_one("qemu.d/20-x", "twice", "same file as qemu,"))
+        # Of two types there are two chains.
+        os.link(self.hook("qemu"), self.hook("lxc"))
+        self.assert_fine()
+
+    def test_a_later_directory(self):
+        first, second = self.make_directory("first"), self.make_directory("second")
+        self.script("qemu.d/10-x", directory=first)
+        self.script("network", directory=second)
+        self.assert_fine(first, second)
+        self.script("qemu", directory=second)
+        self.script("qemu.d/20-x", directory=second)
+        findings = self.check(first, second)
+        self.assertEqual([(finding["path"], finding["kind"]) for finding in findings],
+                         [(f"{second}/qemu", "shadowed"), (f"{second}/qemu.d/20-x", "shadowed")])
+        self.assertIn(first, findings[0]["problem"])
+        self.assert_fine(second)
+
+    def test_what_does_not_serve_shadows_nothing(self):
+        first, second = self.make_directory("first"), self.make_directory("second")
+        self.script("qemu", directory=first, mode=0o644)
+        self.script("qemu", directory=second)
+        self.assertEqual(self.kinds(first, second), [("first/qemu", "not-executable")])
+
+    def test_directory_named_twice(self):
+        self.script("qemu")
+        os.symlink(self.hooks, self.path("again"))
+        self.assert_fine(self.hooks, self.hooks, "hooks/../hooks", self.path("again"))
+
+    def test_directories_of_the_settings(self):
+        """One that is missing is no mistake: the packages bring two, and many have only one."""
+        self.script("Qemu")
+        config = self.config(directories=[self.path("missing"), self.hooks])
+        self.assertEqual(self.kinds(config), [("hooks/Qemu", "unknown-name")])
+        self.assert_fine(self.config(directories=[self.path("missing")]))
+        text = self.virt_hooks("check", self.config(directories=[self.path("missing")])).text
+        self.assertEqual(text, f"There is no script in {self.path('missing')}.\n")
+
+    def test_directory_of_the_command_line(self):
+        for name, reason in (("missing", "No such file"), ("file", "Not a directory")):
+            self.write(self.path("file"), "")
+            result = self.virt_hooks("check", self.hooks, name)
+            self.assertEqual((result.status, result.text), (USAGE, ""))
+            self.assertIn(f"{self.path(name)} cannot be looked at: {reason}", result.complaint)
+
+    def test_relative_directories(self):
+        self.script("Qemu")
+        for name, cwd in (("hooks", self.directory), (".", self.hooks), ("./", self.hooks), ("../hooks", self.hooks),
+                          ("./../hooks/.", self.hooks), ("..//./hooks//", self.hooks)):
+            with self.subTest(name=name):
+                self.assertEqual(self.kinds(name, cwd=cwd), [("hooks/Qemu", "unknown-name")])
+
+    def test_settings_that_are_missing(self):
+        result = self.virt_hooks("check", f"--config={self.path('missing')}")
+        self.assertEqual((result.status, result.text), (TROUBLE, ""))
+        self.assertIn("settings cannot be read", result.complaint)
+
+
+class Output(CheckTestCase):
+    def test_table(self):
+        self.script("qemu", mode=0o644)
+        self.script("network", "")
+        result = self.virt_hooks("check", self.hooks)
+        self.assertEqual((result.status, result.complaint), (TROUBLE, ""))
+        heading, first, second = result.lines
+        self.assertEqual(heading.split(), ["FILE", "PROBLEM", "REMEDY"])
+        problem, remedy = heading.index("PROBLEM"), heading.index("REMEDY")
+        self.assertEqual((first[:problem].strip(), first[remedy:]), (self.hook("qemu"), f"chmod +x {self.hook('qemu')}"))
+        self.assertEqual(second[:problem].strip(), self.hook("network"))
+        self.assertNotIn("\x1b", result.text)
+
+    def test_terminals(self):
+        """Where the table does not fit, nothing of a command is cut off."""
+        path = self.script("qemu", mode=0o644)
+        wide = self.on_terminal(250, "check", self.hooks, NO_COLOR="1")
+        self.assertEqual(wide.lines[0].split(), ["FILE", "PROBLEM", "REMEDY"])
+        narrow = self.on_terminal(80, "check", self.hooks, NO_COLOR="1")
+        self.assertEqual(narrow.lines, [path, "  problem: it is not executable, so it does not run", f"  remedy:  chmod +x {path}"])
+        self.assertIn("\x1b[", self.on_terminal(80, "check", self.hooks).text)
+        self.assertNotIn("\x1b", self.on_terminal(80, "check", self.hooks, TERM="dumb").text)
+
+    def test_odd_names_on_a_terminal(self):
+        names = ["\x1b[31mred", "new\nline", "right\u202eleft", "\x9bcsi", "bell\a", "\u65e5\u672c", "rm -rf"]
+        for name in names:
+            self.script(f"qemu.d/{name}", mode=0o644)
+        self.write(os.fsencode(self.hook("qemu.d")) + b"/\xff\xfe", SH, 0o644)
+        for columns in (80, 250):
+            text = self.on_terminal(columns, "check", self.hooks, NO_COLOR="1").text
+            self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
+            for shown in (r"\x1b[31mred", r"new\x0aline", r"right\u{202e}left", "\u65e5\u672c", r"/\xff\xfe"):
+                self.assertIn(shown, text)
+        self.assertEqual({finding["path"] for finding in self.check()},
+                         {self.hook("qemu.d", name) for name in [*names, "\ufffd\ufffd"]})
+
+    def test_many(self):
+        for number in range(500):
+            self.script(f"qemu.d/{number:03}", mode=0o644)
+        self.assertEqual(len(self.check()), 500)
+
+    def test_usage(self):
+        self.assertEqual(self.virt_hooks("check", "--no-such-option").status, USAGE)
+        result = self.virt_hooks("check", "--help")
+        self.assertEqual(result.status, 0)
+        self.assertIn("Usage: virt-hooks [OPTION...] check [DIR...]", result.text)
+        self.assertIn("  check ", self.virt_hooks("--help").text)
+
+
+if __name__ == "__main__":
+    tap.main()

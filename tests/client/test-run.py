@@ -1,0 +1,418 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-hooks run: documents in, output and words out, and every exit status."""
+
+import os
+import signal
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+
+from command import KILLED, NO_VERDICT, TIMED_OUT, TROUBLE, USAGE, VIRT_HOOKS, CommandTestCase, wait_until
+import tap
+from client import FACTOR
+from harness import TOP_SRCDIR, IS_ROOT
+from samples import GUEST, NETWORK, domain, hook_data, large_domain, network, port
+
+INTERFACE_FILE = os.path.join(TOP_SRCDIR, "dbus-interfaces", "org.virt.Hooks.xml")
+
+
+class RunTestCase(CommandTestCase):
+    def setUp(self):
+        super().setUp()
+        self.xml = self.write(self.path("domain.xml"), domain())
+        self.seen = self.path("seen")
+
+    def guest(self, operation, *arguments, **keywords):
+        return self.virt_hooks("run", "qemu", GUEST, operation, f"--xml={self.xml}", *arguments, **keywords)
+
+    def recorder(self, name="qemu"):
+        """A script that keeps its arguments in the trace and its document."""
+        return self.tracing_script(name, f"cat > {self.seen}")
+
+    def assert_seen(self, document):
+        with open(self.seen, "rb") as file:
+            self.assertEqual(file.read(), document if isinstance(document, bytes) else document.encode())
+
+    def assert_told(self, result, status, reason, effect, operation, words=b""):
+        """The script's own words, then why and what it means, in a line."""
+        self.assertEqual(result.errors, words + f"virt-hooks: qemu {GUEST} {operation}: {reason} ({effect})\n".encode())
+        self.assertEqual((result.status, result.output), (status, b""))
+
+
+class ExitStatus(RunTestCase):
+    def test_success(self):
+        self.script("qemu", "echo nobody asked for this; echo nor for this >&2")
+        self.start()
+        result = self.assert_done(self.guest("prepare"))
+        self.assertEqual(result.output, b"")
+
+    def test_no_script(self):
+        self.start()
+        self.assertEqual(self.assert_done(self.guest("migrate")).output, b"")
+
+    def test_script_status(self):
+        self.script("qemu", 'exit "$4"')
+        self.start()
+        for status in (1, 2, 3, 77, 124, 125, 127, 128, 255):
+            with self.subTest(status=status):
+                result = self.virt_hooks("run", "qemu", GUEST, "start", "", str(status), f"--xml={self.xml}")
+                self.assert_told(result, status, f"qemu exited with status {status}", "abort", "start")
+
+    def test_last_failure_counts(self):
+        self.script("qemu", "exit 3")
+        self.script("qemu.d/10", "echo second >&2; exit 4")
+        self.script("qemu.d/20", "exit 0")
+        self.start()
+        self.assert_told(self.guest("stopped"), 4, "qemu.d/10 exited with status 4", "ignored", "stopped", b"second\n")
+
+    def test_signal(self):
+        self.script("qemu", 'kill -"$4" $$')
+        self.start()
+        for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV):
+            with self.subTest(number=number):
+                result = self.virt_hooks("run", "qemu", GUEST, "reconnect", "", str(int(number)), f"--xml={self.xml}")
+                self.assert_told(result, KILLED + number, f"qemu was killed by signal {int(number)}", "kill", "reconnect")
+
+    def test_timed_out(self):
+        self.script("qemu", self.gate().wait)
+        self.start("[qemu]\nTimeout=100ms\n")
+        self.assert_told(self.guest("prepare"), TIMED_OUT, "qemu timed out", "abort", "prepare")
+
+    def test_cancelled(self):
+        self.tracing_script("qemu", self.gate().wait)
+        self.start()
+        follower = self.follow("run", "qemu", GUEST, "prepare", f"--xml={self.xml}")
+        self.wait_traced(f"qemu {GUEST} prepare begin -")
+        self.assert_done(self.virt_hooks("cancel", self.virt_hooks("--json", "list").objects[0]["run"]))
+        result = follower.result()
+        self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
+        self.assertRegex(result.complaint, rf"^virt-hooks: qemu {GUEST} prepare: .*cancelled.* \(abort\)\n$")
+
+    def test_refused(self):
+        self.script("qemu", "", mode=0o777)
+        self.start()
+        result = self.guest("prepare")
+        self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
+        self.assertIn(f"{self.hooks}/qemu is not safe to run", result.complaint)
+
+    def test_invalid_output(self):
+        self.script("qemu", "echo '<domain>'")
+        self.start()
+        result = self.guest("migrate")
+        self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
+        self.assertIn("no document of the same domain (abort)", result.complaint)
+
+    def test_refused_calls(self):
+        """The service's own words, which say what to do."""
+        self.start()
+        other = self.write(self.path("other.xml"), domain("other"))
+        for arguments, fragment in (
+                (("qemu", GUEST, "teleport", f"--xml={self.xml}"), "prepare, start"),
+                (("qemu", GUEST, "start", "end", f"--xml={self.xml}"), "sub-operation"),
+                (("bhyve", GUEST, "start", f"--xml={self.xml}"), "daemon, qemu"),
+                (("qemu", GUEST, "start", f"--xml={other}"), GUEST),
+                (("qemu", GUEST, "start"), GUEST),
+                (("qemu", "a/b", "start", f"--xml={self.xml}"), "a/b")):
+            with self.subTest(arguments=arguments):
+                self.assert_trouble(self.virt_hooks("run", *arguments), NO_VERDICT, fragment)
+
+    def test_no_service(self):
+        self.assert_trouble(self.guest("prepare"), NO_VERDICT, "start virt-hooksd")
+
+    def test_no_bus(self):
+        address = f"unix:path={self.directory}/nobody"
+        result = self.bare(f"--address={address}", "run", "qemu", GUEST, "prepare", f"--xml={self.xml}")
+        self.assert_trouble(result, NO_VERDICT, address, "No such file")
+
+    def test_service_dies(self):
+        self.tracing_script("qemu", self.gate().wait)
+        service = self.start()
+        follower = self.follow("run", "qemu", GUEST, "prepare", f"--xml={self.xml}")
+        self.wait_traced(f"qemu {GUEST} prepare begin -")
+        service.expected_status = -signal.SIGKILL
+        service.name = None  # It leaves without a last signal.
+        service.signal(signal.SIGKILL)
+        self.assert_trouble(follower.result(), NO_VERDICT, "went away")
+
+    def test_access_denied(self):
+        if not IS_ROOT:
+            self.skipTest("only root can become another user")
+        self.start()
+        self.write(self.path("domain.xml"), domain())
+        result = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", VIRT_HOOKS, self.address,
+                                 "run", "qemu", GUEST, "prepare", f"--xml={self.xml}"], capture_output=True, check=False,
+                                timeout=20 * FACTOR, env=self.command_environment())
+        if b"Permission denied" in result.stderr:
+            self.skipTest("another user cannot reach the program")
+        self.assertEqual(result.returncode, NO_VERDICT)
+        self.assertIn(b"org.virt.hooks.run", result.stderr)
+
+    def test_full_disk(self):
+        """A document that did not get out whole is no success."""
+        self.script("qemu", "cat")
+        self.start()
+        with open("/dev/full", "wb") as full:
+            status = subprocess.run([VIRT_HOOKS, self.address, "run", "qemu", GUEST, "migrate", f"--xml={self.xml}"],
+                                    stdout=full, stderr=subprocess.PIPE, env=self.command_environment(), check=False)
+        self.assertEqual(status.returncode, TROUBLE)
+        self.assertIn(b"No space left", status.stderr)
+
+
+class CommandLine(RunTestCase):
+    def test_usage(self):
+        for arguments in ((), ("colour",), ("--colour",), ("run",), ("run", "qemu", GUEST),
+                          ("run", "qemu", GUEST, "start", "begin", "-", "more"), ("run", "--colour", "qemu", GUEST, "start"),
+                          ("run", "qemu", GUEST, "start", "--timeout=soon"), ("run", "qemu", GUEST, "start", "--timeout="),
+                          ("run", "qemu", GUEST, "start", "--xml"), ("run", "qemu", GUEST, "start", "--json=yes"),
+                          ("--address",), ("list", "more"), ("show",), ("cancel", "a", "b"), ("reload", "now"),
+                          ("monitor", "qemu"), ("history", "--since=soon"), ("history", "-n", "many")):
+            with self.subTest(arguments=arguments):
+                result = self.bare(*arguments)
+                self.assertEqual((result.status, result.output), (USAGE, b""), result.complaint)
+                self.assertNotEqual(result.complaint, "")
+
+    def test_help_and_version(self):
+        for arguments in (("--help",), ("-h",), ("run", "--help"), ("run", "-h"), ("monitor", "--help"), ("history", "--help"),
+                          ("--version",), ("list", "--version")):
+            with self.subTest(arguments=arguments):
+                self.assertNotEqual(self.assert_done(self.bare(*arguments)).text, "")
+        for option in ("--xml=", "--port-xml=", "--timeout=", "--address=", "--json"):
+            self.assertIn(option, self.bare("run", "--help").text)
+
+    def test_common_options_stand_anywhere(self):
+        self.start()
+        self.assert_done(self.bare("run", "qemu", GUEST, "prepare", f"--xml={self.xml}", self.address))
+        self.assert_done(self.bare("run", self.address, "--xml", self.xml, "qemu", GUEST, "prepare"))
+
+    def test_buses_of_the_environment(self):
+        self.start()
+        nobody = f"unix:path={self.directory}/nobody"
+        for option, variable in (("--system", "DBUS_SESSION_BUS_ADDRESS"), ("--user", "DBUS_SYSTEM_BUS_ADDRESS")):
+            self.assert_done(self.bare(option, "run", "daemon", "-", "start", **{variable: nobody}))
+        self.assert_done(self.bare("run", "daemon", "-", "start", DBUS_SESSION_BUS_ADDRESS=nobody))
+        self.assert_trouble(self.bare("--user", "run", "daemon", "-", "start", DBUS_SESSION_BUS_ADDRESS=nobody), NO_VERDICT,
+                            "user's bus", "DBUS_SESSION_BUS_ADDRESS")
+        self.assert_trouble(self.bare("run", "daemon", "-", "start", DBUS_SYSTEM_BUS_ADDRESS=nobody), NO_VERDICT,
+                            "system bus", "--user")
+
+
+class Documents(RunTestCase):
+    def setUp(self):
+        super().setUp()
+        for name in ("qemu", "network", "daemon"):
+            self.recorder(name)
+        self.start()
+        self.network_xml = self.write(self.path("network.xml"), network())
+        self.port_xml = self.write(self.path("port.xml"), port())
+
+    def test_file(self):
+        self.assert_done(self.guest("prepare"))
+        self.assert_seen(domain())
+        self.assertEqual(self.trace(), [f"qemu {GUEST} prepare begin -"])
+
+    def test_standard_input(self):
+        self.assert_done(self.virt_hooks("run", "qemu", GUEST, "release", "end", "crashed", "--xml=-", document=domain().encode()))
+        self.assert_seen(domain())
+        self.assertEqual(self.trace(), [f"qemu {GUEST} release end crashed"])
+
+    def test_large(self):
+        document = large_domain(3 * 1024 * 1024)
+        self.assert_done(self.virt_hooks("run", "qemu", GUEST, "start", "--xml", "-", document=document.encode(), seconds=30))
+        self.assert_seen(document)
+
+    def test_too_large(self):
+        result = self.virt_hooks("run", "qemu", GUEST, "start", "--xml=-", document=large_domain(5 * 1024 * 1024).encode())
+        self.assert_trouble(result, NO_VERDICT, "MaxDocument=")
+
+    def test_none(self):
+        self.assert_done(self.virt_hooks("run", "daemon", "-", "reload"))
+        self.assertEqual(self.trace(), ["daemon - reload begin SIGHUP"])
+
+    def test_network(self):
+        self.assert_done(self.virt_hooks("run", "network", NETWORK, "started", f"--xml={self.network_xml}"))
+        self.assert_seen(hook_data(network()))
+
+    def test_port(self):
+        self.assert_done(self.virt_hooks("run", "network", NETWORK, "port-created", f"--xml={self.network_xml}",
+                                         f"--port-xml={self.port_xml}"))
+        self.assert_seen(hook_data(network(), port()))
+
+    def test_port_from_standard_input(self):
+        self.assert_done(self.virt_hooks("run", "network", NETWORK, "port-deleted", f"--xml={self.network_xml}",
+                                         "--port-xml=-", document=port().encode()))
+        self.assert_seen(hook_data(network(), port()))
+
+    def test_hook_data_as_it_is(self):
+        """What libvirt itself passed may be passed again."""
+        document = hook_data(network(), port())
+        self.assert_done(self.virt_hooks("run", "network", NETWORK, "port-created", "--xml=-", document=document.encode()))
+        self.assert_seen(document)
+
+    def test_wrong_files(self):
+        for option in ("--xml=/nonexistent", f"--xml={self.directory}", "--port-xml=/nonexistent"):
+            result = self.virt_hooks("run", "network", NETWORK, "started", option)
+            self.assert_trouble(result, NO_VERDICT, option.partition("=")[2])
+        self.assert_trouble(self.virt_hooks("run", "network", NETWORK, "port-created", f"--port-xml={self.port_xml}"),
+                            NO_VERDICT, "--port-xml goes with a network in --xml")
+        self.assert_trouble(self.virt_hooks("run", "network", NETWORK, "port-created", f"--xml={self.network_xml}"),
+                            NO_VERDICT, "port")
+        self.assertEqual(self.trace(), [])
+
+
+class Output(RunTestCase):
+    WORDS = b"\x1b[31mred\x1b[0m \xff caf\xc3\xa9\ttab\r\n"
+
+    def test_filter(self):
+        """Byte for byte: line ends, white space, and no newline at the end where the script prints none."""
+        output = b"<?xml version='1.0'?>\r\n\t" + domain(inside="<title>\u00e4 \u65e5\u672c</title>").encode().rstrip()
+        self.write(self.path("output"), output)
+        self.script("qemu", f"cat {self.path('output')}")
+        self.start()
+        self.assertEqual(self.assert_done(self.guest("migrate")).output, output)
+
+    def test_filter_on_a_terminal(self):
+        """A document may have what steers a terminal: U+009B is the same as Escape and a bracket."""
+        self.script("qemu", "sed 's/<name>/<title>\u009b31m\u202e<\\/title><name>/'")
+        self.start()
+        result = self.on_terminal(80, "run", "qemu", GUEST, "migrate", f"--xml={self.xml}")
+        self.assertEqual(result.status, 0)
+        self.assertNotRegex(result.text, "[\u0080-\u009f\u202e]")
+        self.assertIn(f"<name>{GUEST}</name>\n", result.text)
+        self.assertIn("\u009b31m\u202e", self.guest("migrate").text)
+
+    def test_words_in_a_pipe(self):
+        self.write(self.path("words"), self.WORDS)
+        self.script("qemu", f"cat {self.path('words')} >&2; exit 3")
+        self.start()
+        self.assert_told(self.guest("start"), 3, "qemu exited with status 3", "abort", "start", self.WORDS)
+
+    def test_words_on_a_terminal(self):
+        self.write(self.path("words"), self.WORDS)
+        self.script("qemu", f"cat {self.path('words')} >&2; exit 3")
+        self.start()
+        result = self.on_terminal(80, "run", "qemu", GUEST, "start", f"--xml={self.xml}")
+        self.assertEqual((result.status, result.output), (3, b""))
+        self.assertEqual(result.complaint.split("\n")[0], "\\x1b[31mred\\x1b[0m \\xff café\ttab\\x0d")
+
+    def test_unfinished_words(self):
+        """The complaint has a line of its own, also after words that do not end theirs."""
+        self.script("qemu", "printf 'no newline' >&2; exit 3")
+        self.start()
+        result = self.on_terminal(80, "run", "qemu", GUEST, "start", f"--xml={self.xml}")
+        self.assertEqual(result.complaint, f"no newline\nvirt-hooks: qemu {GUEST} start: qemu exited with status 3 (abort)\n")
+
+    def test_script_name_on_a_terminal(self):
+        """The name of a file may have anything, too."""
+        self.script("qemu.d/\x1b]0;owned\x07", "exit 3")
+        self.start()
+        result = self.on_terminal(80, "run", "qemu", GUEST, "start", f"--xml={self.xml}")
+        self.assertEqual(result.status, 3)
+        self.assertNotRegex(result.complaint, "[\x1b\x07]")
+        self.assertIn("\\x1b]0;owned\\x07 exited with status 3", result.complaint)
+
+
+class Waiting(RunTestCase):
+    BUS_TIMEOUT = 0.3
+
+    def setUp(self):
+        super().setUp()
+        self.door = self.gate()
+        self.tracing_script("qemu", self.door.wait)
+
+    def let_pass(self, seconds):
+        deadline = time.monotonic() + seconds
+        wait_until(lambda: time.monotonic() > deadline, "the time to pass")
+
+    def test_as_long_as_the_script_takes(self):
+        """Other calls have the bus's time limit, 25 seconds where the environment gives no other."""
+        service = self.start()
+        environment = {"SYSTEMD_BUS_TIMEOUT": f"{self.BUS_TIMEOUT * 1000:.0f}ms"}
+        follower = self.follow("run", "qemu", GUEST, "prepare", f"--xml={self.xml}", **environment)
+        self.wait_traced(f"qemu {GUEST} prepare begin -")
+        service.signal(signal.SIGSTOP)
+        try:
+            self.assert_trouble(self.virt_hooks("list", **environment), TROUBLE)
+        finally:
+            service.signal(signal.SIGCONT)
+        self.let_pass(2 * self.BUS_TIMEOUT)
+        self.assertIsNone(follower.process.poll())
+        self.door.open()
+        self.assert_done(follower.result())
+
+    def test_timeout(self):
+        self.start()
+        self.assert_told(self.guest("prepare", "--timeout=100ms"), TIMED_OUT, "qemu timed out", "abort", "prepare")
+
+    def test_timeout_in_place_of_the_settings(self):
+        """Longer ones, and none at all."""
+        self.start("[Scripts]\nTimeout=100ms\n")
+        for limit in ("1min 30s", "infinity"):
+            with self.subTest(limit=limit):
+                follower = self.follow("run", "qemu", GUEST, "prepare", f"--xml={self.xml}", f"--timeout={limit}")
+                wait_until(lambda: self.client.property("Running") == 1, "the run")
+                self.let_pass(0.3)
+                self.door.open()
+                self.assert_done(follower.result())
+
+
+class Json(RunTestCase):
+    def declared_keys(self):
+        """The names of Run's results; `details` stands for its own keys."""
+        method = ElementTree.parse(INTERFACE_FILE).getroot().find("./interface/method[@name='Run']")
+        return {argument.get("name") for argument in method.findall("arg[@direction='out']")} - {"details"}
+
+    def details_of(self, operation):
+        """What the service answers to the same call."""
+        with open(self.xml, "rb") as file:
+            reply = self.assert_return(self.client.run("qemu", GUEST, operation, file.fileno()))
+        self.addCleanup(reply.close)
+        return reply.values[5]
+
+    def test_keys(self):
+        self.script("qemu", '[ "$2" = prepare ] || exit 3')
+        self.start()
+        for operation in ("prepare", "start"):
+            result = self.guest(operation, "--json")
+            self.assertEqual(result.errors, b"")
+            answer, = result.objects
+            details = self.details_of(operation)
+            self.assertEqual(answer.keys(), self.declared_keys() | details.keys())
+            for key in details.keys() - {"duration_usec"}:
+                self.assertEqual(answer[key], details[key])
+            self.assertEqual(answer["run"], self.client.finished(answer["run"]).run)
+
+    def test_failure(self):
+        self.script("qemu", "printf 'red \\033[31m \\377' >&2; exit 3")
+        self.start()
+        result = self.guest("start", "--json")
+        answer, = result.objects
+        self.assertEqual(result.status, 3)
+        self.assertEqual((answer["outcome"], answer["status"], answer["effect"]), ("failed", 3, "abort"))
+        self.assertEqual(answer["errors"], "red \x1b[31m \ufffd")
+        self.assertIs(type(answer["duration_usec"]), int)
+
+    def test_filter(self):
+        document = domain(inside='<title>"ä" \\ 日本</title>')
+        self.script("qemu", "cat")
+        self.start()
+        answer, = self.virt_hooks("--json", "run", "qemu", GUEST, "migrate", "--xml=-", document=document.encode()).objects
+        self.assertEqual((answer["output"], answer["status"]), (document, 0))
+
+    def test_killed_and_timed_out(self):
+        self.script("qemu", 'kill -9 $$')
+        self.start()
+        result = self.guest("start", "--json")
+        self.assertEqual((result.status, result.objects[0]["outcome"], result.objects[0]["status"]), (KILLED + 9, "killed", 9))
+        self.script("qemu", self.gate().wait)
+        result = self.guest("start", "--json", "--timeout=100ms")
+        self.assertEqual((result.status, result.objects[0]["outcome"]), (TIMED_OUT, "timed-out"))
+
+    def test_refused(self):
+        """No object where there was no run."""
+        self.start()
+        self.assert_trouble(self.guest("teleport", "--json"), NO_VERDICT, "teleport")
+
+
+if __name__ == "__main__":
+    tap.main()
