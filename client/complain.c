@@ -9,14 +9,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "terminal.h"
 #include "verbs.h"
 
 _printf_(1, 0)
+/* Messages have names in them, and names may be anything. */
 static void write_line(const char *format, va_list arguments) {
+        _cleanup_free_ char *text = NULL, *escaped = NULL;
+
+        if (vasprintf(&text, format, arguments) < 0)
+                text = NULL;
+        else
+                escaped = terminal_escape(text, strlen(text), true);
         (void) fflush(stdout); /* in the order in which it happened */
-        (void) fprintf(stderr, "%s: ", program_invocation_short_name);
-        (void) vfprintf(stderr, format, arguments);
-        (void) fputc('\n', stderr);
+        (void) fprintf(stderr, "%s: %s\n", program_invocation_short_name,
+                       escaped ? escaped : "out of memory");
 }
 
 void complain(const char *format, ...) {

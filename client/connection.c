@@ -68,13 +68,13 @@ int connection_new_call(sd_bus *bus, sd_bus_message **ret, const char *member) {
         return r;
 }
 
-static bool is_absence(const sd_bus_error *error) {
+bool connection_is_absence(const sd_bus_error *error) {
         return sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
                sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER);
 }
 
 void connection_complain(int r, const sd_bus_error *error) {
-        if (is_absence(error))
+        if (connection_is_absence(error))
                 complain("the service is not on this bus and cannot be started from it; start "
                          "virt-hooksd, or name another bus with --user or --address=");
         else if (sd_bus_error_has_name(error, SD_BUS_ERROR_NO_REPLY))

@@ -29,5 +29,8 @@ int connection_call(sd_bus *bus, sd_bus_message *call, bool for_ever, sd_bus_mes
 int connection_try_call(sd_bus *bus, sd_bus_message *call, bool for_ever,
                         sd_bus_message **ret_reply, sd_bus_error *error);
 
+/* Whether ERROR says that there is no service. */
+bool connection_is_absence(const sd_bus_error *error);
+
 /* Tells people of R, and of ERROR if it is set, that came of a call. */
 void connection_complain(int r, const sd_bus_error *error);

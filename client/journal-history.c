@@ -54,14 +54,23 @@ static int add_match_runs(sd_journal *journal, bool failed) {
         return r < 0 || failed ? r : add_match(journal, "MESSAGE_ID", JOURNAL_ID_RUN_SUCCEEDED);
 }
 
-static int add_matches(sd_journal *journal, const HistoryQuery *query) {
+/* Entries of the service itself: journald says who wrote an entry. Files from elsewhere are taken
+ * as they are. */
+static int add_match_writer(sd_journal *journal, const HistoryQuery *query) {
         char uid[32];
+
+        if (query->directory)
+                return 0;
+        (void) snprintf(uid, sizeof(uid), "%u", query->user ? (unsigned) getuid() : 0U);
+        return add_match(journal, "_UID", uid);
+}
+
+static int add_matches(sd_journal *journal, const HistoryQuery *query) {
         int r;
 
-        (void) snprintf(uid, sizeof(uid), "%u", query->user ? (unsigned) getuid() : 0U);
         r = add_match_runs(journal, query->failed);
-        if (r >= 0 && !query->directory) /* journald itself says who wrote an entry */
-                r = add_match(journal, "_UID", uid);
+        if (r >= 0)
+                r = add_match_writer(journal, query);
         if (r >= 0)
                 r = add_match(journal, JOURNAL_FIELD_TYPE, query->type);
         if (r >= 0)
@@ -146,11 +155,13 @@ static int reverse(json_object *from, json_object *to) {
 }
 
 /* Whether the journal has any run, of whatever kind. */
-static int knows_any(sd_journal *journal) {
+static int knows_any(sd_journal *journal, const HistoryQuery *query) {
         int r;
 
         sd_journal_flush_matches(journal);
         r = add_match_runs(journal, false);
+        if (r >= 0)
+                r = add_match_writer(journal, query);
         if (r >= 0)
                 r = sd_journal_seek_tail(journal);
         return r < 0 ? r : sd_journal_previous(journal);
@@ -173,7 +184,7 @@ int journal_history_read(const HistoryQuery *query, json_object *runs) {
         if (r >= 0)
                 r = reverse(newest_first, runs);
         if (r >= 0)
-                r = json_object_array_length(runs) > 0 ? 1 : knows_any(journal);
+                r = json_object_array_length(runs) > 0 ? 1 : knows_any(journal, query);
         sd_journal_close(journal);
         return r;
 }

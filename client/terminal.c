@@ -139,3 +139,11 @@ void terminal_write(FILE *stream, const char *text, size_t columns, bool pad) {
         for (; pad && used < columns; used++)
                 (void) fputc(' ', stream);
 }
+
+void terminal_print(Colour colour, const char *text) {
+        _cleanup_free_ char *escaped = terminal_escape(text, strlen(text), false);
+
+        (void) printf("%s%s%s", colour == COLOUR_PLAIN ? "" : terminal_colour(colour),
+                      escaped ? escaped : "",
+                      colour == COLOUR_PLAIN ? "" : terminal_colour(COLOUR_PLAIN));
+}

@@ -43,3 +43,6 @@ size_t terminal_columns(const char *text);
 /* Writes the first COLUMNS columns of the escaped TEXT, with an ellipsis where more would follow,
  * and spaces up to COLUMNS if PAD. */
 void terminal_write(FILE *stream, const char *text, size_t columns, bool pad);
+
+/* Writes TEXT, which may be anything, on standard output: escaped, in COLOUR. */
+void terminal_print(Colour colour, const char *text);

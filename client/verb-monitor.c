@@ -105,31 +105,35 @@ static bool is_wanted(json_object *event) {
 
 static void print_event(json_object *event) {
         char clock[WHEN_SIZE], span[WHEN_SIZE];
-        const char *object = json_text(event, "object"), *reason = json_text(event, "reason");
-        _cleanup_free_ char *escaped_object = terminal_escape(object, strlen(object), false);
-        _cleanup_free_ char *escaped_reason = terminal_escape(reason, strlen(reason), false);
-        bool finished = streq(json_text(event, "event"), "HookFinished");
+        const char *reason = json_text(event, "reason");
 
-        (void) printf("%s%s%s  %-7s %s%s%s %s", terminal_colour(COLOUR_FAINT),
-                      when_format_clock(clock, now_usec(CLOCK_REALTIME)),
-                      terminal_colour(COLOUR_PLAIN), json_text(event, "type"),
-                      terminal_colour(COLOUR_BOLD), escaped_object ? escaped_object : "",
-                      terminal_colour(COLOUR_PLAIN), json_text(event, "operation"));
-        if (!finished) {
-                (void) printf(" %sstarted%s\n", terminal_colour(COLOUR_FAINT),
-                              terminal_colour(COLOUR_PLAIN));
+        terminal_print(COLOUR_FAINT, when_format_clock(clock, now_usec(CLOCK_REALTIME)));
+        (void) printf("  %-7s ", json_text(event, "type"));
+        terminal_print(COLOUR_BOLD, json_text(event, "object"));
+        (void) putchar(' ');
+        terminal_print(COLOUR_PLAIN, json_text(event, "operation"));
+        (void) putchar(' ');
+        if (streq(json_text(event, "event"), "HookStarted")) {
+                terminal_print(COLOUR_FAINT, "started");
+                (void) putchar('\n');
                 return;
         }
-        (void) printf(" %s%s%s %s%s%s\n", terminal_colour(run_record_colour(event)),
-                      json_text(event, "outcome"), terminal_colour(COLOUR_PLAIN),
-                      when_format_span(span, json_number(event, "duration_usec")),
-                      *reason ? "  " : "", escaped_reason ? escaped_reason : "");
+        terminal_print(run_record_colour(event), json_text(event, "outcome"));
+        (void) printf(" %s", when_format_span(span, json_number(event, "duration_usec")));
+        if (*reason) {
+                (void) fputs("  ", stdout);
+                terminal_print(COLOUR_PLAIN, reason);
+        }
+        (void) putchar('\n');
 }
 
 static int on_event(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
         _cleanup_(json_put_pointer) json_object *event = NULL;
+        const char *member = sd_bus_message_get_member(signal);
         Monitor *monitor = userdata;
 
+        if (!streq(member, "HookStarted") && !streq(member, "HookFinished"))
+                return 0; /* a newer service's */
         if (message_read_event(signal, &event) < 0) {
                 complain("a signal that makes no sense was passed over");
                 return 0;
@@ -159,11 +163,9 @@ static int on_owner_changed(sd_bus_message *signal, void *userdata, sd_bus_error
 static int subscribe(sd_bus *bus, Monitor *monitor) {
         int r;
 
-        r = sd_bus_match_signal(bus, NULL, BRIDGE_NAME, BRIDGE_PATH, BRIDGE_INTERFACE,
-                                "HookStarted", on_event, monitor);
-        if (r >= 0)
-                r = sd_bus_match_signal(bus, NULL, BRIDGE_NAME, BRIDGE_PATH, BRIDGE_INTERFACE,
-                                        "HookFinished", on_event, monitor);
+        /* One match for both signals: between two, one of them would be missed. */
+        r = sd_bus_match_signal(bus, NULL, BRIDGE_NAME, BRIDGE_PATH, BRIDGE_INTERFACE, NULL,
+                                on_event, monitor);
         if (r >= 0)
                 r = sd_bus_add_match(
                         bus, NULL,

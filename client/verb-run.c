@@ -145,25 +145,32 @@ static int exit_status(const Answer *answer) {
         return streq(answer->outcome, "timed-out") ? EXIT_TIMED_OUT : EXIT_NO_VERDICT;
 }
 
-/* The script's words on standard error: as they are into a file, harmless on a terminal. */
-static void print_errors(const Bytes *errors) {
+/* What scripts printed: as it is into a file, harmless on a terminal. */
+static void print_bytes(FILE *stream, const Bytes *bytes) {
         _cleanup_free_ char *escaped = NULL;
 
+        if (!isatty(fileno(stream))) {
+                (void) fwrite(bytes->data, 1, bytes->size, stream);
+                return;
+        }
+        escaped = terminal_escape(bytes->data, bytes->size, true);
+        (void) fputs(escaped ? escaped : "", stream);
+}
+
+/* Our own words begin on a line of their own. */
+static void print_errors(const Bytes *errors) {
         if (errors->size == 0)
                 return;
         (void) fflush(stdout);
-        if (!isatty(STDERR_FILENO)) {
-                (void) fwrite(errors->data, 1, errors->size, stderr);
-                return;
-        }
-        escaped = terminal_escape(errors->data, errors->size, true);
-        (void) fputs(escaped ? escaped : "", stderr);
+        print_bytes(stderr, errors);
+        if (errors->data[errors->size - 1] != '\n')
+                (void) fputc('\n', stderr);
 }
 
 static int print_answer(const Answer *answer, char **words) {
         const char *reason = json_text(answer->details, "reason");
 
-        (void) fwrite(answer->output->data, 1, answer->output->size, stdout);
+        print_bytes(stdout, answer->output);
         print_errors(answer->errors);
         if (*reason)
                 complain("%s %s %s: %s (%s)", words[0], words[1], words[2], reason,

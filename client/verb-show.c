@@ -21,19 +21,22 @@ static void print_field(const char *name, const char *value) {
                 (void) printf("%12s:  %s\n", name, escaped ? escaped : "");
 }
 
+/* The script's words, line by line, as it wrote them. */
 static void print_words(const char *title, json_object *result, const char *key,
                         const char *size_key) {
         const char *text = json_text(result, key);
         uint64_t size = json_number(result, size_key);
         _cleanup_free_ char *escaped = terminal_escape(text, strlen(text), true);
-        char *state = NULL;
 
         if (size == 0 || !escaped)
                 return;
         (void) printf("      %s (%" PRIu64 " bytes):\n", title, size);
-        for (char *line = strtok_r(escaped, "\n", &state); line;
-             line = strtok_r(NULL, "\n", &state))
-                (void) printf("        %s\n", line);
+        for (const char *line = escaped; *line;) {
+                size_t n = strcspn(line, "\n");
+
+                (void) printf("        %.*s\n", (int) n, line);
+                line += n + (line[n] == '\n');
+        }
 }
 
 static void print_result(json_object *result) {
@@ -80,13 +83,14 @@ static void print_run(json_object *run) {
         char when[WHEN_SIZE], span[WHEN_SIZE];
         json_object *results;
 
-        (void) printf("%s●%s %s %s: ", terminal_colour(run_record_colour(run)),
-                      terminal_colour(COLOUR_PLAIN), json_text(run, "type"),
-                      json_text(run, "operation"));
-        (void) printf("%s%s%s\n", terminal_colour(run_record_colour(run)),
-                      *json_text(run, "outcome") ? json_text(run, "outcome")
-                                                 : json_text(run, "state"),
-                      terminal_colour(COLOUR_PLAIN));
+        terminal_print(run_record_colour(run), "●");
+        (void) printf(" %s ", json_text(run, "type"));
+        terminal_print(COLOUR_PLAIN, json_text(run, "operation"));
+        (void) fputs(": ", stdout);
+        terminal_print(run_record_colour(run), *json_text(run, "outcome")
+                                                       ? json_text(run, "outcome")
+                                                       : json_text(run, "state"));
+        (void) putchar('\n');
         print_field("Run", json_text(run, "run"));
         print_field("Object", json_text(run, "object"));
         print_field("Uuid", json_text(run, "uuid"));

@@ -74,8 +74,8 @@ static int print_scripts(json_object *scripts) {
         static const Column columns[] = {
                 { "TYPE", false, false },
                 { "RUNS", false, false },
-                { "SCRIPT", false, false },
-                { "WHY NOT", false, false },
+                { "SCRIPT", false, true },
+                { "WHY NOT", false, true },
         };
         _cleanup_(table_free_pointer) Table *table = NULL;
         size_t n = json_object_array_length(scripts);
@@ -234,7 +234,7 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         r = service_get_properties(bus, &properties, &error);
         if (r < 0) {
                 connection_complain(r, &error);
-                return EXIT_ABSENT;
+                return connection_is_absence(&error) ? EXIT_ABSENT : EXIT_TROUBLE;
         }
         if (list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;

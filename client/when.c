@@ -11,9 +11,17 @@
 
 #include "quantity.h"
 
-static uint64_t from_tm(struct tm *tm) {
+/* Returns 0, or -EINVAL where there is no such day: mktime(3) would make another of it. */
+static int from_tm(struct tm *tm, uint64_t *ret) {
+        int day = tm->tm_mday;
+        time_t seconds;
+
         tm->tm_isdst = -1;
-        return (uint64_t) mktime(tm) * USEC_PER_SEC;
+        seconds = mktime(tm);
+        if (seconds < 0 || (day > 0 && tm->tm_mday != day))
+                return -EINVAL;
+        *ret = (uint64_t) seconds * USEC_PER_SEC;
+        return 0;
 }
 
 static struct tm today(void) {
@@ -80,8 +88,7 @@ int when_parse(const char *s, uint64_t *ret) {
                 if (i == ELEMENTS(formats))
                         return -EINVAL;
         }
-        *ret = from_tm(&tm);
-        return 0;
+        return from_tm(&tm, ret);
 }
 
 static const char *format_local(char *buffer, bool date, uint64_t usec) {

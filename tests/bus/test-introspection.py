@@ -164,7 +164,7 @@ class Introspection(HooksTestCase):
         self.start()
         for path, interface, member, error in (
                 ("/org/virt/Hooks", INTERFACE, "Nothing", "UnknownMethod"),
-                ("/org/virt/Hooks", "org.virt.Nothing", "Qemu", "UnknownInterface"),
+                ("/org/virt/Hooks", "org.virt.Nothing", "Qemu", "UnknownMethod"),
                 ("/org/virt/Nothing", INTERFACE, "Qemu", "UnknownObject")):
             reply = Call(self.client, member, None, interface=interface, path=path).wait()
             self.assertEqual(reply.error, f"org.freedesktop.DBus.Error.{error}")

@@ -589,6 +589,21 @@ static void test_the_callers_timeout_comes_first(void **state) {
         stage_close(&stage);
 }
 
+static void test_a_caller_may_do_without_a_timeout(void **state) {
+        Request *request;
+        Stage stage;
+
+        stage_open(&stage, *state);
+        stage.settings->scripts[HOOK_QEMU].timeout = 20 * USEC_PER_MSEC;
+        add_script(&stage, "qemu", "sleep 0.2");
+        request = new_request(HOOK_QEMU, "web-01", "start", DOMAIN, false);
+        request->timeout = UINT64_MAX;
+        set_run(&stage, request);
+        run_to_its_end(&stage);
+        assert_success(stage.run, 1);
+        stage_close(&stage);
+}
+
 static void test_the_time_counts_for_the_whole_run(void **state) {
         Stage stage;
 
@@ -938,6 +953,7 @@ int main(void) {
                 sandboxed(test_a_background_child_does_not_delay_the_guest),
                 sandboxed(test_a_run_times_out),
                 sandboxed(test_the_callers_timeout_comes_first),
+                sandboxed(test_a_caller_may_do_without_a_timeout),
                 sandboxed(test_the_time_counts_for_the_whole_run),
                 sandboxed(test_who_does_not_hear_term_is_killed),
                 sandboxed(test_a_run_can_be_cancelled),
