@@ -50,7 +50,7 @@ stage() {
 check() {
         local name=$1 folder=$2 log=$work/check.log
         printf '== %s\n' "$name"
-        make -C "$folder" check "${@:3}" >"$log" 2>&1
+        make -C "$folder" -j"$jobs" check "${@:3}" >"$log" 2>&1
         local status=$?
         local pass fail skip error
         pass=$(sed -n 's/^# PASS: *//p' "$log" | tail -n 1)
