@@ -17,6 +17,8 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "child.h"
+
 enum {
         COPY_OK = 0,
         COPY_TOO_LARGE = 1,
@@ -72,17 +74,12 @@ typedef struct Job {
  */
 static int child(void *userdata) {
         const Job *job = userdata;
-        struct sigaction action = { .sa_handler = SIG_DFL };
-        sigset_t none;
 
         /* main() saw to it that neither has one of the standard numbers. */
         if (dup2(job->from, 0) < 0 || dup2(job->to, 1) < 0)
                 _exit(COPY_UNREADABLE);
         (void) syscall(SYS_close_range, 2U, ~0U, 0);
-        for (int signal = 1; signal < NSIG; signal++)
-                (void) sigaction(signal, &action, NULL);
-        (void) sigemptyset(&none);
-        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        child_reset_signals();
         _exit(copy(0, 1, job->max));
 }
 

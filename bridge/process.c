@@ -20,6 +20,7 @@
 #include <sys/uio.h>
 #include <sys/wait.h>
 
+#include "child.h"
 #include "log.h"
 
 #define READ_SIZE     (64U * 1024U)
@@ -73,8 +74,6 @@ static bool set_standard_fds(const Birth *birth) {
 /* Runs in the child, and never returns. */
 static int child(void *userdata) {
         Birth *birth = userdata;
-        struct sigaction action = { .sa_handler = SIG_DFL };
-        sigset_t none;
 
         (void) setsid();
         if (birth->cgroup_fd >= 0 && write(birth->cgroup_fd, "0", 1) < 0)
@@ -88,10 +87,7 @@ static int child(void *userdata) {
         (void) umask(0022);
         if (initial_nofile_known)
                 (void) setrlimit(RLIMIT_NOFILE, &initial_nofile);
-        for (int signal = 1; signal < NSIG; signal++)
-                (void) sigaction(signal, &action, NULL);
-        (void) sigemptyset(&none);
-        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+        child_reset_signals();
 
         (void) execve(birth->argv[0], birth->argv, birth->envp);
 

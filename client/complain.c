@@ -12,8 +12,8 @@
 #include "terminal.h"
 #include "verbs.h"
 
-_printf_(1, 0)
 /* Messages have names in them, and names may be anything. */
+_printf_(1, 0)
 static void write_line(const char *format, va_list arguments) {
         _cleanup_free_ char *text = NULL, *escaped = NULL;
 

@@ -125,17 +125,12 @@ static int print_json(const Finding *finding) {
 
 /* Where the table does not fit: nothing of a command may be cut off. */
 static void print_below_each_other(const Finding *finding) {
-        _cleanup_free_ char *path = terminal_escape(finding->path, strlen(finding->path), false);
-        _cleanup_free_ char *problem =
-                terminal_escape(finding->problem, strlen(finding->problem), false);
-        _cleanup_free_ char *remedy =
-                terminal_escape(finding->remedy, strlen(finding->remedy), false);
-        const char *plain = terminal_colour(COLOUR_PLAIN);
-
-        (void) printf("%s%s%s\n", terminal_colour(COLOUR_BOLD), path ? path : "", plain);
-        (void) printf("  problem: %s%s%s\n", terminal_colour(COLOUR_BAD), problem ? problem : "",
-                      plain);
-        (void) printf("  remedy:  %s\n", remedy ? remedy : "");
+        terminal_print(COLOUR_BOLD, finding->path);
+        (void) fputs("\n  problem: ", stdout);
+        terminal_print(COLOUR_BAD, finding->problem);
+        (void) fputs("\n  remedy:  ", stdout);
+        terminal_print(COLOUR_PLAIN, finding->remedy);
+        (void) putchar('\n');
 }
 
 static int print_table(const Findings *findings) {

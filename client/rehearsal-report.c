@@ -268,9 +268,9 @@ static void print_indented(const char *text, size_t size, size_t excerpt) {
 }
 
 static void print_line(const char *before, const char *text) {
-        _cleanup_free_ char *escaped = terminal_escape(text, strlen(text), false);
-
-        (void) printf("%s%s\n", before, escaped ? escaped : "");
+        (void) fputs(before, stdout);
+        terminal_print(COLOUR_PLAIN, text);
+        (void) putchar('\n');
 }
 
 /* What is wrong with a filter's output is in the run's message, and its ends may show why. */
@@ -289,9 +289,9 @@ static void print_failure(const Row *row) {
         _cleanup_free_ char *reason = row_reason(row);
         const HookOperation *operation = &row->run->request->operation;
 
-        (void) printf("\n%s%s%s: ", terminal_colour(COLOUR_BAD), operation->name,
-                      terminal_colour(COLOUR_PLAIN));
-        print_line("", reason ? reason : "it failed");
+        (void) putchar('\n');
+        terminal_print(COLOUR_BAD, operation->name);
+        print_line(": ", reason ? reason : "it failed");
         if (row->result && row->result->error)
                 print_indented(row->result->error, row->result->error_size, 0);
         if (row->outcome == RUN_INVALID_OUTPUT)
@@ -316,21 +316,25 @@ static bool print_failures(const Run *run) {
         return failed;
 }
 
-int rehearsal_report_print(const Life *life, const char *object, Run *const *runs, size_t n) {
-        _cleanup_free_ char *name = terminal_escape(object, strlen(object), false);
+static void print_title(const Life *life, const Request *request) {
+        terminal_print(COLOUR_BOLD,
+                       request->operation.type == HOOK_DAEMON ? "The daemon" : request->object);
+        print_line(": ", life->title);
+}
+
+int rehearsal_report_print(const Life *life, Run *const *runs, size_t n) {
         bool failed = false;
 
-        (void) printf("%s%s: %s%s\n", terminal_colour(COLOUR_BOLD),
-                      streq(object, "-") ? "The daemon"
-                      : name             ? name
-                                         : "",
-                      life->title, terminal_colour(COLOUR_PLAIN));
+        if (n == 0)
+                return 0;
+        print_title(life, runs[0]->request);
         if (print_table(runs, n) < 0)
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++)
                 failed |= print_failures(runs[i]);
-        if (!failed)
-                (void) printf("%sEvery script succeeded.%s %s\n", terminal_colour(COLOUR_GOOD),
-                              terminal_colour(COLOUR_PLAIN), life->well);
+        if (!failed) {
+                terminal_print(COLOUR_GOOD, "Every script succeeded.");
+                print_line(*life->well ? " " : "", life->well);
+        }
         return 0;
 }

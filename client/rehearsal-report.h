@@ -13,4 +13,4 @@
 int rehearsal_report_json(const Life *life, const Run *run);
 
 /* Prints the N runs of LIFE for people. Returns 0 or -ENOMEM. */
-int rehearsal_report_print(const Life *life, const char *object, Run *const *runs, size_t n);
+int rehearsal_report_print(const Life *life, Run *const *runs, size_t n);

@@ -126,10 +126,6 @@ Rehearsal *rehearsal_free(Rehearsal *rehearsal) {
         return NULL;
 }
 
-const char *rehearsal_object(const Rehearsal *rehearsal) {
-        return rehearsal->object;
-}
-
 int rehearsal_signal(const Rehearsal *rehearsal) {
         return rehearsal->signal;
 }

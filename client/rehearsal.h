@@ -27,9 +27,6 @@ typedef struct RehearsalSpec {
 int rehearsal_new(Rehearsal **ret, const RehearsalSpec *spec, sd_bus_error *error);
 Rehearsal *rehearsal_free(Rehearsal *rehearsal); /* takes NULL, returns NULL */
 
-/* Whom it is about. */
-const char *rehearsal_object(const Rehearsal *rehearsal);
-
 /* How many scripts there are: 0 or more, or a negative errno. */
 int rehearsal_count_scripts(Rehearsal *rehearsal);
 

@@ -136,6 +136,10 @@ static int tell(int r, const sd_bus_error *error) {
         return r;
 }
 
+static int tell_of_memory(void) {
+        return tell(-ENOMEM, &SD_BUS_ERROR_NULL);
+}
+
 /* Whether the document is right for all of LIFE: nothing must have run when it turns out not to be.
  */
 static int check_life(Rehearsal *rehearsal, const Life *life) {
@@ -198,7 +202,7 @@ static int run_life(Rehearse *rehearse, const Life *life, Run **runs, size_t *n)
                 failed = run_effect(run) != HOOK_EFFECT_PROCEED;
                 rehearse->failed |= failed;
                 if (rehearse->options->json && rehearsal_report_json(life, run) < 0)
-                        return tell(-ENOMEM, &error);
+                        return tell_of_memory();
         }
         return 0;
 }
@@ -211,14 +215,11 @@ static int perform_life(Rehearse *rehearse, const Life *life) {
         while (life->operations[n_operations])
                 n_operations++;
         runs = calloc(n_operations, sizeof(Run *));
-        if (!runs) {
-                complain("out of memory");
-                return -ENOMEM;
-        }
+        if (!runs)
+                return tell_of_memory();
         r = run_life(rehearse, life, runs, &n);
-        if (!rehearse->options->json && n > 0 &&
-            rehearsal_report_print(life, rehearsal_object(rehearse->rehearsal), runs, n) < 0)
-                r = -ENOMEM;
+        if (!rehearse->options->json && rehearsal_report_print(life, runs, n) < 0)
+                r = tell_of_memory();
         (void) fflush(stdout);
         while (n > 0)
                 run_free(runs[--n]);

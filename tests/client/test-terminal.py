@@ -280,7 +280,7 @@ class Pipes(TerminalTestCase):
             # Whether or not whoever starts it ignores SIGPIPE, as Python does.
             for restore in (True, False):
                 with subprocess.Popen([VIRT_HOOKS, self.address, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      restore_signals=restore, env=self.command_environment()) as process:
+                                      restore_signals=restore, pipesize=4096, env=self.command_environment()) as process:
                     self.assertNotEqual(process.stdout.readline(), b"")
                     process.stdout.close()
                     self.assertEqual(process.stderr.read(), b"")

@@ -39,7 +39,7 @@ static bool has_reader(int write_fd) {
 }
 
 static void turn_until_closed(Sandbox *sandbox, int fd) {
-        for (int i = 0; i < 100 && fcntl(fd, F_GETFD) >= 0; i++)
+        for (int i = 0; i < 5000 && fcntl(fd, F_GETFD) >= 0; i++)
                 loop_for(sandbox, USEC_PER_MSEC);
         assert_int_equal(fcntl(fd, F_GETFD), -1);
 }

@@ -553,24 +553,19 @@ static void test_a_background_child_does_not_delay_the_guest(void **state) {
 }
 
 static void test_a_run_times_out(void **state) {
-        pid_t helper;
         Stage stage;
 
         stage_open(&stage, *state);
-        stage.settings->scripts[HOOK_QEMU].timeout = 300 * USEC_PER_MSEC;
-        add_script(&stage, "qemu.d/10-a",
-                   "trap 'echo told >$DIR/told; exit 0' TERM; "
-                   "sleep " FOREVER " & echo $! >$DIR/pid; wait");
+        stage.settings->scripts[HOOK_QEMU].timeout = 50 * USEC_PER_MSEC;
+        add_script(&stage, "qemu.d/10-a", "exec sleep " FOREVER);
         add_script(&stage, "qemu.d/20-b", ": >$DIR/ran");
         run_guest(&stage, "start");
         assert_own_failure(&stage, RUN_TIMED_OUT, ERROR_TIMED_OUT, "qemu.d/10-a timed out",
                            "Timeout=");
         assert_int_equal(stage.run->scripts, 1); /* the others do not run any more */
         assert_int_equal(access(sandbox_path(*state, "ran"), F_OK), -1);
-        assert_string_equal(file(&stage, "told"), "told\n");
         assert_int_equal(run_effect(stage.run), HOOK_EFFECT_ABORT);
-        helper = atoi(file(&stage, "pid"));
-        assert_true(dies(helper));
+        assert_true(run_duration(stage.run) >= 50 * USEC_PER_MSEC);
         stage_close(&stage);
 }
 
@@ -608,27 +603,53 @@ static void test_the_time_counts_for_the_whole_run(void **state) {
         Stage stage;
 
         stage_open(&stage, *state);
-        stage.settings->scripts[HOOK_QEMU].timeout = 400 * USEC_PER_MSEC;
-        add_script(&stage, "qemu.d/1", "sleep 0.3");
-        add_script(&stage, "qemu.d/2", "sleep 0.3");
+        stage.settings->scripts[HOOK_QEMU].timeout = USEC_PER_SEC;
+        add_script(&stage, "qemu.d/1", "sleep 0.6");
+        add_script(&stage, "qemu.d/2", "sleep 0.6");
         run_guest(&stage, "start");
         assert_failure(stage.run, RUN_TIMED_OUT, ERROR_TIMED_OUT, "qemu.d/2 timed out");
         assert_int_equal(stage.run->scripts, 2);
         stage_close(&stage);
 }
 
-static void test_who_does_not_hear_term_is_killed(void **state) {
+/* Starts SCRIPT, which makes the file "ready", and cancels it then. */
+static void cancel_when_ready(Stage *stage, const char *operation, const char *script) {
+        add_script(stage, "qemu", script);
+        set_run(stage, new_request(HOOK_QEMU, "web-01", operation, DOMAIN, false));
+        run_start(stage->run, on_done, stage);
+        loop_until_file(stage->sandbox, sandbox_path(stage->sandbox, "ready"));
+        run_cancel(stage->run, "was cancelled");
+}
+
+static void test_scripts_are_told_before_they_are_killed(void **state) {
         Stage stage;
 
         stage_open(&stage, *state);
-        stage.settings->scripts[HOOK_QEMU].timeout = 200 * USEC_PER_MSEC;
+        stage.settings->scripts[HOOK_QEMU].kill_after = UINT64_MAX;
+        cancel_when_ready(&stage, "start",
+                          "trap ': >$DIR/told; exit 0' TERM; sleep " FOREVER
+                          " & echo $! >$DIR/pid; "
+                          ": >$DIR/ready; wait");
+        loop_until(*state, &stage.done);
+        assert_int_equal(stage.run->outcome, RUN_CANCELLED);
+        assert_int_equal(stage.run->results[0].status, 0);
+        assert_int_equal(access(sandbox_path(*state, "told"), F_OK), 0);
+        assert_true(dies(atoi(file(&stage, "pid"))));
+        stage_close(&stage);
+}
+
+static void test_who_does_not_hear_is_killed(void **state) {
+        Stage stage;
+
+        stage_open(&stage, *state);
         stage.settings->scripts[HOOK_QEMU].kill_after = 100 * USEC_PER_MSEC;
-        add_script(&stage, "qemu", "trap '' TERM; while :; do sleep 0.02; done");
-        run_guest(&stage, "start");
-        assert_int_equal(stage.run->outcome, RUN_TIMED_OUT);
+        cancel_when_ready(&stage, "start",
+                          "trap '' TERM; : >$DIR/ready; while :; do sleep 0.02; done");
+        loop_until(*state, &stage.done);
+        assert_int_equal(stage.run->outcome, RUN_CANCELLED);
         assert_true(WIFSIGNALED(stage.run->results[0].status));
         assert_int_equal(WTERMSIG(stage.run->results[0].status), SIGKILL);
-        assert_true(run_duration(stage.run) >= 300 * USEC_PER_MSEC);
+        assert_true(run_duration(stage.run) >= 100 * USEC_PER_MSEC);
         stage_close(&stage);
 }
 
@@ -656,42 +677,41 @@ static void test_a_run_can_be_cancelled(void **state) {
 
 /* The script has ended, and a child in the background holds the pipe that is waited for. */
 static void test_a_run_that_waits_for_a_grace_can_be_ended(void **state) {
-        pid_t holder;
         Stage stage;
 
         stage_open(&stage, *state);
         stage.settings->scripts[HOOK_QEMU].output_grace = UINT64_MAX;
-        stage.settings->scripts[HOOK_QEMU].timeout = 300 * USEC_PER_MSEC;
-        stage.settings->scripts[HOOK_QEMU].kill_after = 100 * USEC_PER_MSEC;
-        add_script(&stage, "qemu", "sleep 20 & echo $! >$DIR/new; mv $DIR/new $DIR/pid");
+        stage.settings->scripts[HOOK_QEMU].kill_after = 50 * USEC_PER_MSEC;
+        add_script(&stage, "qemu", "sleep " FOREVER " & echo $! >$DIR/new; mv $DIR/new $DIR/pid");
         set_run(&stage, new_request(HOOK_QEMU, "web-01", "migrate", DOMAIN, false));
         run_start(stage.run, on_done, &stage);
         loop_until_file(*state, sandbox_path(*state, "pid"));
-        holder = atoi(file(&stage, "pid"));
+        while (is_alive(run_pid(stage.run)))
+                loop_for(*state, 5 * USEC_PER_MSEC);
+        loop_for(*state, 20 * USEC_PER_MSEC);
+        assert_false(stage.done);
+
+        run_cancel(stage.run, "was cancelled");
         for (int i = 0; i < 200 && !stage.done; i++)
                 loop_for(*state, 10 * USEC_PER_MSEC);
-        (void) kill(holder, SIGKILL); /* which would end any wait */
+        (void) kill(atoi(file(&stage, "pid")), SIGKILL);
         assert_true(stage.done);
-        assert_int_equal(stage.run->outcome, RUN_TIMED_OUT);
+        assert_int_equal(stage.run->outcome, RUN_CANCELLED);
         stage_close(&stage);
 }
 
 /* What a script says of its end when we end it is not the verdict. */
 static void test_a_cancelled_script_that_fails_is_cancelled(void **state) {
-        const char *ready = sandbox_path(*state, "ready");
         Stage stage;
 
         stage_open(&stage, *state);
-        add_script(&stage, "qemu",
-                   "trap 'echo no >&2; exit 9' TERM; : >$DIR/ready; "
-                   "while :; do sleep 0.02; done");
-        set_run(&stage, new_request(HOOK_QEMU, "web-01", "reconnect", DOMAIN, false));
-        run_start(stage.run, on_done, &stage);
-        loop_until_file(*state, ready);
-        run_cancel(stage.run, "was cancelled");
+        cancel_when_ready(&stage, "reconnect",
+                          "trap 'echo no >&2; exit 9' TERM; : >$DIR/ready; "
+                          "while :; do sleep 0.02; done");
         loop_until(*state, &stage.done);
         assert_own_failure(&stage, RUN_CANCELLED, ERROR_CANCELLED, "was cancelled while qemu ran",
                            "call again");
+        assert_int_equal(stage.run->results[0].status, W_EXITCODE(9, 0));
         stage_close(&stage);
 }
 
@@ -955,7 +975,8 @@ int main(void) {
                 sandboxed(test_the_callers_timeout_comes_first),
                 sandboxed(test_a_caller_may_do_without_a_timeout),
                 sandboxed(test_the_time_counts_for_the_whole_run),
-                sandboxed(test_who_does_not_hear_term_is_killed),
+                sandboxed(test_scripts_are_told_before_they_are_killed),
+                sandboxed(test_who_does_not_hear_is_killed),
                 sandboxed(test_a_run_can_be_cancelled),
                 sandboxed(test_a_run_that_waits_for_a_grace_can_be_ended),
                 sandboxed(test_a_cancelled_script_that_fails_is_cancelled),
