@@ -52,21 +52,21 @@ static void forget_active(HooksCheck *check) {
 static void remember_active(HooksCheck *check, const Candidate *candidate, HookType type,
                             const struct stat *st) {
         ActiveScript *grown = reallocarray(check->active, check->n_active + 1, sizeof(*grown));
+        _cleanup_free_ char *path = strdup(candidate->path), *name = strdup(candidate->name);
 
-        if (!grown) {
+        if (grown)
+                check->active = grown;
+        if (!grown || !path || !name) {
                 check->failed = true;
                 return;
         }
-        check->active = grown;
-        grown += check->n_active++;
-        *grown = (ActiveScript){
-                .path = strdup(candidate->path),
-                .name = strdup(candidate->name),
+        grown[check->n_active++] = (ActiveScript){
+                .path = TAKE_PTR(path),
+                .name = TAKE_PTR(name),
                 .type = type,
                 .device = st->st_dev,
                 .inode = st->st_ino,
         };
-        check->failed |= !grown->path || !grown->name;
 }
 
 /* The service itself in a script's place: what libvirt runs there asks the service. */
