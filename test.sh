@@ -25,6 +25,7 @@ test_packages="bash busybox-static clang clang-format cppcheck dbus-broker libcl
 need_packages $build_packages $client_packages $test_packages || exit
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/virt-hooks-test.XXXXXX")
+chmod 755 "$work" # plain users are among the tests
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 

@@ -268,6 +268,15 @@ class Missed(MonitorTestCase):
             self.assertNotIn("missed", "\n".join(follower.lines))
             follower.stop()
 
+    def test_signals_of_a_newer_service(self):
+        """The interface grows: what is not known here is passed over without a word."""
+        self.emit(1)
+        body = GLib.Variant("(ssssssa{sv})", ("qemu", GUEST, "start", "begin", "-", "some-run", {}))
+        self.service.client.connection.emit_signal(None, OBJECT_PATH, INTERFACE, "HookPaused", body)
+        self.emit(2)
+        self.assertEqual(self.notes(2), [])
+        self.assertEqual((len(self.follower.lines), self.follower.complaint), (4, ""))
+
     def test_gap(self):
         self.emit(1, 2, 12, 13)
         self.assertEqual(self.notes(13), [("9 events were missed", "guest-12")])
