@@ -130,6 +130,19 @@ static int query_ask_polkit(Query *query, Caller *caller) {
         return 0;
 }
 
+/* Whoever is not allowed yet must not be able to use up what the others need. */
+static bool may_wait(const Access *access, const Caller *caller) {
+        unsigned all = 0, own = 0;
+        const Query *query;
+
+        TAILQ_FOREACH (query, &access->queries, queries)
+                if (query->caller) {
+                        all++;
+                        own += query->caller->uid == caller->uid;
+                }
+        return all < ACCESS_PENDING_MAX && own < ACCESS_PENDING_PER_USER_MAX;
+}
+
 static void on_identified(sd_bus_message *message, Caller *caller, void *userdata) {
         Query *query = userdata;
         int r;
@@ -145,10 +158,16 @@ static void on_identified(sd_bus_message *message, Caller *caller, void *userdat
                 query_free(query);
                 return;
         }
-        if (caller->pending >= CALLER_PENDING_MAX)
-                r = -EBUSY;
-        else
-                r = query_ask_polkit(query, caller);
+        if (!may_wait(query->access, caller)) {
+                (void) bus_reply_errorf(
+                        message, ERROR_LIMIT_EXCEEDED,
+                        "Too many calls of user %u wait for polkit already: wait for "
+                        "replies",
+                        (unsigned) caller->uid);
+                query_free(query);
+                return;
+        }
+        r = query_ask_polkit(query, caller);
         if (r < 0) {
                 query_deny(query, caller, "polkit could not be asked");
                 query_free(query);

@@ -18,6 +18,13 @@ typedef enum AccessAction {
         ACCESS_ACTION_MAX,
 } AccessAction;
 
+/*
+ * Calls that wait for polkit, each with up to 16 descriptors that we hold for it: of one user, and
+ * of all. Root's and our own do not wait.
+ */
+#define ACCESS_PENDING_PER_USER_MAX 16U
+#define ACCESS_PENDING_MAX          128U
+
 typedef struct Access Access;
 
 /*

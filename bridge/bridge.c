@@ -11,6 +11,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "bridge-bus.h"
+#include "bus-names.h"
 #include "call.h"
 #include "environment.h"
 #include "journal-ids.h"
@@ -125,8 +126,21 @@ static void send_waiting_away(Bridge *bridge) {
                 call_send_away(call);
 }
 
+/* Calls that the bus has passed on already are answered, too: without the name no more of them
+ * come. */
+static int on_finish(sd_event_source *source, void *userdata) {
+        Bridge *bridge = userdata;
+
+        (void) sd_bus_release_name(bridge->bus, BRIDGE_NAME);
+        while (sd_bus_process(bridge->bus, NULL) > 0)
+                ;
+        return sd_event_exit(bridge->event, bridge->exit_code);
+}
+
 void bridge_call_ended(Bridge *bridge) {
-        if (bridge->stopping && TAILQ_EMPTY(&bridge->calls))
+        if (!bridge->stopping || bridge->finish_source || !TAILQ_EMPTY(&bridge->calls))
+                return;
+        if (sd_event_add_defer(bridge->event, &bridge->finish_source, on_finish, bridge) < 0)
                 (void) sd_event_exit(bridge->event, bridge->exit_code);
 }
 
@@ -160,8 +174,13 @@ void bridge_stop(Bridge *bridge, int exit_code) {
  * and that is all.
  */
 static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+        Bridge *bridge = userdata;
+
         log_error("The connection to the bus is lost, ending");
-        bridge_stop(userdata, EXIT_FAILURE);
+        if (bridge->stopping) /* that is no second request to hurry */
+                bridge->exit_code = EXIT_FAILURE;
+        else
+                bridge_stop(bridge, EXIT_FAILURE);
         return 0;
 }
 
@@ -239,6 +258,7 @@ Bridge *bridge_free(Bridge *bridge) {
         queue_free(bridge->queue);
         history_free(bridge->history);
         sd_event_source_disable_unref(bridge->stop_source);
+        sd_event_source_disable_unref(bridge->finish_source);
         scripts_free(bridge->context.scripts);
         strv_free(bridge->context.environment);
         drain_free(bridge->context.drain);

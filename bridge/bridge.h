@@ -44,7 +44,7 @@ typedef struct Bridge {
         uint64_t n_runs, n_failures; /* that have ended since the start */
         bool stopping;
         int exit_code; /* with which a stop that is under way ends */
-        sd_event_source *stop_source;
+        sd_event_source *stop_source, *finish_source;
 } Bridge;
 
 /*

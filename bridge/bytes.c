@@ -91,6 +91,11 @@ int bytes_to_sealed_fd(const char *name, const char *data, size_t size) {
         fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd < 0)
                 return -errno;
+        r = bytes_fill_fd(fd, data, size);
+        return r < 0 ? r : TAKE_FD(fd);
+}
+
+int bytes_fill_fd(int fd, const char *data, size_t size) {
         for (size_t done = 0; done < size;) {
                 ssize_t n = pwrite(fd, data + done, size - done, (off_t) done);
 
@@ -100,8 +105,7 @@ int bytes_to_sealed_fd(const char *name, const char *data, size_t size) {
                         return -errno;
                 done += (size_t) n;
         }
-        r = bytes_seal_fd(fd);
-        return r < 0 ? r : TAKE_FD(fd);
+        return bytes_seal_fd(fd);
 }
 
 Bytes *bytes_ref(Bytes *bytes) {

@@ -46,6 +46,10 @@ bool bytes_fd_is_sealed(int fd);
 /* Seals the memfd FD so. Returns 0 or a negative errno. */
 int bytes_seal_fd(int fd);
 
+/* Writes the SIZE bytes at DATA into the memfd FD, which is empty, and seals it. Returns 0 or a
+ * negative errno. */
+int bytes_fill_fd(int fd, const char *data, size_t size);
+
 /* Returns a sealed memfd with the SIZE bytes at DATA, named NAME in /proc, or a negative errno. */
 int bytes_to_sealed_fd(const char *name, const char *data, size_t size);
 

@@ -10,10 +10,12 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 #include "bus-error.h"
 #include "bus-names.h"
+#include "descriptors.h"
 #include "dictionary.h"
 #include "log.h"
 #include "run-bus.h"
@@ -40,6 +42,8 @@ Call *call_free(Call *call) {
         run_free(call->run);
         request_free(call->request);
         close_fd(call->started_fd);
+        close_fd(call->output_fd);
+        close_fd(call->errors_fd);
         caller_unref(call->caller);
         sd_bus_message_unref(call->message);
         queue_leave(call->ticket); /* others may run before this returns */
@@ -59,6 +63,8 @@ static int call_new(Bridge *bridge, sd_bus_message *message, Caller *caller, Cal
                 .message = sd_bus_message_ref(message),
                 .caller = caller_ref(caller),
                 .started_fd = -EBADF,
+                .output_fd = -EBADF,
+                .errors_fd = -EBADF,
         };
         TAILQ_INSERT_TAIL(&bridge->calls, call, calls);
         *ret = call;
@@ -177,7 +183,6 @@ static int append_details(sd_bus_message *reply, const Run *run) {
 
 static int reply_raw(Call *call) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-        _cleanup_close_ int output_fd = -EBADF, error_fd = -EBADF;
         const Run *run = call->run;
         int r;
 
@@ -185,19 +190,17 @@ static int reply_raw(Call *call) {
         if (run->error_name && streq(run->error_name, ERROR_LIMIT_EXCEEDED))
                 return reply_failure(call);
 
-        output_fd = bytes_to_sealed_fd("virt-hooks-output", run->output ? run->output->data : NULL,
-                                       run->output ? run->output->size : 0);
-        if (output_fd < 0)
-                return output_fd;
-        error_fd =
-                bytes_to_sealed_fd("virt-hooks-errors", run->failure ? run->failure->error : NULL,
-                                   run->failure ? run->failure->error_size : 0);
-        if (error_fd < 0)
-                return error_fd;
+        r = bytes_fill_fd(call->output_fd, run->output ? run->output->data : NULL,
+                          run->output ? run->output->size : 0);
+        if (r >= 0)
+                r = bytes_fill_fd(call->errors_fd, run->failure ? run->failure->error : NULL,
+                                  run->failure ? run->failure->error_size : 0);
+        if (r < 0)
+                return r;
         r = sd_bus_message_new_method_return(call->message, &reply);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "sihhs", run_outcome_to_string(run->outcome),
-                                          run->status, output_fd, error_fd, run->id);
+                                          run->status, call->output_fd, call->errors_fd, run->id);
         if (r >= 0)
                 r = append_details(reply, run);
         return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
@@ -222,9 +225,33 @@ static void on_run_done(Run *run, void *userdata) {
         call_free(call);
 }
 
+/* What the reply of Run() needs is there before anything runs: afterwards nobody could undo it. */
+static int call_prepare_reply(Call *call) {
+        if (!call->raw)
+                return 0;
+        call->output_fd = memfd_create("virt-hooks-output", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (call->output_fd < 0)
+                return -errno;
+        call->errors_fd = memfd_create("virt-hooks-errors", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+        if (call->errors_fd < 0)
+                return -errno;
+        return descriptors_are_short(call->errors_fd) ? -EMFILE : 0;
+}
+
 void call_run(void *userdata) {
         Call *call = userdata;
+        int r;
 
+        r = call_prepare_reply(call);
+        if (r < 0) {
+                (void) bus_reply_errorf(
+                        call->message, ERROR_LIMIT_EXCEEDED,
+                        "There is no room for the reply about '%s' (%s), and nothing was run: "
+                        "call again",
+                        call->run->request->object, strerror(-r));
+                call_drop(call);
+                return;
+        }
         bridge_daemon_reported(call->bridge, &call->run->request->operation);
         report_started(call->bridge->report, call->run);
         run_start(call->run, on_run_done, call);
@@ -466,7 +493,11 @@ static int call_start_intake(Call *call, int fd, sd_bus_error *error) {
         r = intake_new(&call->intake, bridge->event, fd, bridge->settings->document.size,
                        on_document, call);
         if (r < 0)
-                return r;
+                return bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The document for '%s' cannot be copied (%s): pass a sealed memfd, or "
+                        "call again",
+                        call->request->object, strerror(-r));
         call->caller->waiting++;
         bridge->n_intakes++;
         return 1;

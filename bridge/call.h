@@ -22,6 +22,7 @@ struct Call {
         Ticket *ticket;   /* while it waits or runs */
         Run *run;
         int started_fd;
+        int output_fd, errors_fd; /* of Run()'s reply, once it is its turn */
         TAILQ_ENTRY(Call) calls;
 };
 

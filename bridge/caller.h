@@ -19,7 +19,7 @@
  * How many calls of a connection may wait for the bus or polkit to say who it is and what it may.
  *
  */
-#define CALLER_PENDING_MAX 1024U
+#define CALLER_PENDING_MAX 256U
 
 typedef struct Caller {
         char *name; /* the connection's unique name */

@@ -364,7 +364,8 @@ int document_check(const char *data, size_t size, DocumentKind expected,
         if (size > limits->size)
                 parser_fail(&p, -E2BIG, "has %zu bytes, more than the %" PRIu64 " that are allowed",
                             size, limits->size);
-        else if (memchr(data, '\0', size)) /* libxml2 would take it for another encoding */
+        else if (size > 0 &&
+                 memchr(data, '\0', size)) /* libxml2 would take it for another encoding */
                 parser_fail(&p, -EBADMSG, "is not well-formed XML: it has a NUL byte");
         else if (text_is_blank(data, size))
                 parser_fail(&p, -EBADMSG, "is empty");

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 
 #include "child.h"
+#include "descriptors.h"
 
 enum {
         COPY_OK = 0,
@@ -119,6 +120,8 @@ static int start_copy(Intake *intake, sd_event *event, int fd, uint64_t max) {
         intake->copy_fd = memfd_create("virt-hooks-document", MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (intake->copy_fd < 0)
                 return -errno;
+        if (descriptors_are_short(intake->copy_fd))
+                return -EMFILE;
         job.to = intake->copy_fd;
         intake->pid =
                 clone(child, stack + sizeof(stack), CLONE_PIDFD | SIGCHLD, &job, &intake->pid_fd);

@@ -9,13 +9,13 @@
 #include <libxml/parser.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
 
 #include "bridge.h"
 #include "bus-names.h"
 #include "bus-open.h"
+#include "descriptors.h"
 #include "log.h"
 
 typedef enum BusKind {
@@ -59,6 +59,10 @@ static int add_hooks_directory(Options *options, const char *path) {
                         program_invocation_short_name, path);
                 return -errno;
         }
+        if (!absolute)
+                log_warning(
+                        "--hooks-directory=%s: %m; it is looked at all the same, should it come",
+                        path);
         return strv_add(&options->bridge.hooks_directories, *path == '/' ? path : absolute);
 }
 
@@ -192,21 +196,6 @@ static void open_standard_fds(void) {
         close_fd(fd);
 }
 
-/*
- * Each running script takes four descriptors of ours. The scripts themselves get the limit that we
- * were started with.
- */
-static void raise_descriptor_limit(void) {
-        struct rlimit limit;
-
-        process_remember_limits();
-        if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-                return;
-        limit.rlim_cur = limit.rlim_max;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
-                log_warning("The limit of descriptors cannot be raised, ignoring: %m");
-}
-
 /* The name comes last: who finds it finds a service that works. */
 static int take_name(sd_bus *bus, const Options *options) {
         int r = sd_bus_request_name(bus, BRIDGE_NAME, 0);
@@ -233,7 +222,9 @@ static int serve(const Options *options) {
         if (r >= 0)
                 r = open_bus(options, &bus);
         if (r < 0) {
-                log_error("%s cannot be reached: %s", bus_name(options), strerror(-r));
+                log_error(
+                        "%s cannot be reached: %s; is dbus running? --user and --address= name other buses",
+                        bus_name(options), strerror(-r));
                 return r;
         }
         r = bridge_new(&bridge, event, bus, &options->bridge);
@@ -269,7 +260,7 @@ int main(int argc, char **argv) {
 
         open_standard_fds();
         block_signals();
-        raise_descriptor_limit();
+        descriptors_raise_limit();
         xmlInitParser();
         r = serve(&options);
         xmlCleanupParser();

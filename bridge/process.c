@@ -21,17 +21,11 @@
 #include <sys/wait.h>
 
 #include "child.h"
+#include "descriptors.h"
 #include "log.h"
 
 #define READ_SIZE     (64U * 1024U)
 #define PIPE_SIZE_MAX (1024 * 1024) /* what an unprivileged user may ask for by default */
-
-static struct rlimit initial_nofile = { .rlim_cur = 1024, .rlim_max = 4096 };
-static bool initial_nofile_known;
-
-void process_remember_limits(void) {
-        initial_nofile_known = getrlimit(RLIMIT_NOFILE, &initial_nofile) == 0;
-}
 
 /* What the child needs, made before it exists: until it executes it may only make system calls. */
 typedef struct Birth {
@@ -85,8 +79,7 @@ static int child(void *userdata) {
         if (chdir("/") < 0)
                 _exit(126);
         (void) umask(0022);
-        if (initial_nofile_known)
-                (void) setrlimit(RLIMIT_NOFILE, &initial_nofile);
+        descriptors_restore_limit();
         child_reset_signals();
 
         (void) execve(birth->argv[0], birth->argv, birth->envp);
@@ -132,7 +125,7 @@ static int make_pipe(int *ret_read, int *ret_write) {
                 return -errno;
         *ret_read = fds[0];
         *ret_write = fds[1];
-        return 0;
+        return descriptors_are_short(fds[1]) ? -EMFILE : 0;
 }
 
 static int set_nonblocking(int fd) {
@@ -432,8 +425,28 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
         return 0;
 }
 
+/* The child is gone, only its text was still waited for: now that ends, too, from the event loop.
+ */
+static void end_grace(Process *process) {
+        int r;
+
+        if (process->grace_source)
+                r = sd_event_source_set_time_relative(process->grace_source, 0);
+        else
+                r = sd_event_add_time_relative(process->event, &process->grace_source,
+                                               CLOCK_MONOTONIC, 0, 1, on_grace_over, process);
+        if (r < 0)
+                log_warning("%s: the wait for its output cannot be ended, ignoring: %s",
+                            process->name, strerror(-r));
+}
+
 void process_kill(Process *process, int signal) {
-        if (process->pid <= 0 || process->exited)
+        /* Until we have waited for the child nobody else gets its pid, nor its group's. */
+        if (process->exited) {
+                end_grace(process);
+                return;
+        }
+        if (process->pid <= 0)
                 return;
         process->killed = true;
         (void) kill(-process->pid, signal);

@@ -65,7 +65,7 @@ struct Process {
 
 /*
  * Starts a child in a session of its own: cwd /, umask 022, signals default and unblocked, no
- * descriptor but the three standard ones, the limits that process_remember_limits() saw. A file
+ * descriptor but the three standard ones, the limits that we were started with. A file
  * that cannot be executed is a child that ends with 127 (there is none) or 126 and says so on its
  * standard error, as libvirt has it. Returns 0; or a negative errno where we ourselves could not:
  * -EAGAIN, -ENOMEM, -EMFILE, -ENFILE: nothing was run.
@@ -75,7 +75,7 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
 
 /*
  * Sends SIGNAL to the child and to all of its process group, of which nobody outlives the child
- * then.
+ * then. Where the child has ended already and its text is waited for, that wait ends.
  */
 void process_kill(Process *process, int signal);
 
@@ -87,8 +87,5 @@ bool process_failed(const Process *process);
  * that takes no time that counts.
  */
 Process *process_free(Process *process);
-
-/* The limits on descriptors that children start with: call it before raising our own. */
-void process_remember_limits(void);
 
 DEFINE_CLEANUP(Process, process_free);

@@ -215,7 +215,8 @@ int queue_enter(Queue *queue, Ticket **ret, HookType type, const char *object, C
         r = check_deadlock(queue, lane, parent, error);
         if (r < 0)
                 return r;
-        if (!first || (!parent && queue->n_places >= queue->limits.running)) {
+        if (!first ||
+            (!parent && type != HOOK_DAEMON && queue->n_places >= queue->limits.running)) {
                 r = check_limits(queue, caller, object, error);
                 if (r < 0)
                         return r;
@@ -237,7 +238,7 @@ int queue_enter(Queue *queue, Ticket **ret, HookType type, const char *object, C
                 .caller = caller_ref(caller),
                 .parent = parent,
                 .call = call,
-                .takes_place = !parent,
+                .takes_place = !parent && lane,
         };
         TAILQ_INIT(&ticket->children);
         if (parent)

@@ -10,6 +10,9 @@
 
 #include "text.h"
 
+/* A message must not be larger than the bus takes, and each bad byte becomes three. */
+#define RESULTS_TEXT_MAX (4U * 1024U * 1024U)
+
 static const char *const run_states[RUN_STATE_MAX] = {
         [RUN_STATE_WAITING] = "waiting",
         [RUN_STATE_RUNNING] = "running",
@@ -138,7 +141,7 @@ int run_append_entry(sd_bus_message *message, const Run *run) {
 }
 
 /* The a{sv} of one script. */
-static int append_result(sd_bus_message *message, const ScriptResult *result) {
+static int append_result(sd_bus_message *message, const ScriptResult *result, bool with_text) {
         bool exited = WIFEXITED(result->status);
         int r;
 
@@ -158,11 +161,11 @@ static int append_result(sd_bus_message *message, const ScriptResult *result) {
                 r = append_time(message, "user_usec", result->user);
         if (r >= 0)
                 r = append_time(message, "system_usec", result->system);
-        if (r >= 0)
+        if (r >= 0 && with_text)
                 r = append_bytes(message, "errors", result->error, result->error_size);
         if (r >= 0)
                 r = append_time(message, "errors_size", result->error_total);
-        if (r >= 0)
+        if (r >= 0 && with_text)
                 r = append_bytes(message, "output", result->output, result->output_size);
         if (r >= 0)
                 r = append_time(message, "output_size", result->output_total);
@@ -171,6 +174,7 @@ static int append_result(sd_bus_message *message, const ScriptResult *result) {
 
 /* "results": aa{sv}, in the order in which the scripts ran. */
 int run_append_results(sd_bus_message *message, const Run *run) {
+        size_t text = 0;
         int r;
 
         r = run_append_text(message, "message", run->message);
@@ -182,8 +186,10 @@ int run_append_results(sd_bus_message *message, const Run *run) {
                 r = sd_bus_message_open_container(message, 'v', "aa{sv}");
         if (r >= 0)
                 r = sd_bus_message_open_container(message, 'a', "a{sv}");
-        for (unsigned i = 0; i < run->scripts && r >= 0; i++)
-                r = append_result(message, &run->results[i]);
+        for (unsigned i = 0; i < run->scripts && r >= 0; i++) {
+                text += run->results[i].error_size + run->results[i].output_size;
+                r = append_result(message, &run->results[i], text <= RESULTS_TEXT_MAX);
+        }
         for (unsigned i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(message);
         return r;

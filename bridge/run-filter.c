@@ -34,8 +34,12 @@ static int read_entry(const char *key, sd_bus_message *message, void *userdata,
 }
 
 int run_filter_read(RunFilter *ret, sd_bus_message *message, sd_bus_error *error) {
-        *ret = (RunFilter){ .limit = UINT32_MAX };
-        return dictionary_read(message, "filter of ListRuns()", read_entry, ret, error);
+        int r;
+
+        *ret = (RunFilter){ .limit = RUN_FILTER_LIMIT_MAX };
+        r = dictionary_read(message, "filter of ListRuns()", read_entry, ret, error);
+        ret->limit = MIN(ret->limit, RUN_FILTER_LIMIT_MAX);
+        return r;
 }
 
 static bool matches(const char *wanted, const char *value) {

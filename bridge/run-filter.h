@@ -9,6 +9,9 @@
 
 #include "run.h"
 
+/* So many runs fit into a message, whatever their names. */
+#define RUN_FILTER_LIMIT_MAX 10000U
+
 typedef struct RunFilter {
         const char *type, *object, *state, *outcome; /* the message's; NULL where all match */
         uint64_t since; /* queued then or later, microseconds of CLOCK_REALTIME */

@@ -164,7 +164,9 @@ size_t run_size(const Run *run) {
 
         for (unsigned i = 0; i < run->scripts; i++)
                 size += run->results[i].error_size + run->results[i].output_size;
-        return size + (run->message ? strlen(run->message) : 0);
+        for (size_t i = 0; i < run->list.n; i++)
+                size += 2 * strlen(run->list.scripts[i].path);
+        return size + (run->message ? strlen(run->message) : 0) + 4 * (size_t) REQUEST_ARGUMENT_MAX;
 }
 
 static void run_finish(Run *run) {
@@ -428,20 +430,26 @@ static int on_warn(sd_event_source *source, uint64_t usec, void *userdata) {
         return 0;
 }
 
-static void run_set_timers(Run *run) {
-        uint64_t timeout = run->request->timeout > 0 ? run->request->timeout : limits(run)->timeout;
-        int r = 0;
+/* AFTER microseconds from now, unless that is never. */
+static void run_add_timer(Run *run, sd_event_source **source, uint64_t after, uint64_t accuracy,
+                          sd_event_time_handler_t handler) {
+        int r;
 
-        if (timeout != UINT64_MAX)
-                r = sd_event_add_time_relative(run->context->event, &run->timeout_source,
-                                               CLOCK_MONOTONIC, timeout, 1, on_timeout, run);
-        if (r >= 0 && limits(run)->warn_after != UINT64_MAX)
-                r = sd_event_add_time_relative(run->context->event, &run->warn_source,
-                                               CLOCK_MONOTONIC, limits(run)->warn_after, 0, on_warn,
-                                               run);
+        if (after > UINT64_MAX / 2) /* infinity, or as good as that */
+                return;
+        r = sd_event_add_time_relative(run->context->event, source, CLOCK_MONOTONIC, after,
+                                       accuracy, handler, run);
         if (r < 0)
                 log_warning("%s %s: the run cannot be timed, ignoring: %s", type_name(run),
                             run->request->object, strerror(-r));
+}
+
+static void run_set_timers(Run *run) {
+        uint64_t own = run->request->timeout;
+
+        run_add_timer(run, &run->timeout_source, own > 0 ? own : limits(run)->timeout, 1,
+                      on_timeout);
+        run_add_timer(run, &run->warn_source, limits(run)->warn_after, 0, on_warn);
 }
 
 /* One for all scripts of the run. Without it the run can still be ended, but for what has detached
@@ -455,6 +463,11 @@ static void run_enter_cgroup(Run *run) {
         if (r < 0)
                 log_warning("%s %s: there is no cgroup for the run, doing without: %s",
                             type_name(run), run->request->object, strerror(-r));
+}
+
+/* Trouble of ours that has nothing to do with the scripts, and may be over soon. */
+static bool is_shortage(int r) {
+        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EAGAIN;
 }
 
 /* Finds what to run. Returns false where the run has failed over it. */
@@ -473,7 +486,7 @@ static bool run_find_scripts(Run *run) {
                                         run->id);
         if (r < 0) {
                 run_fail_with(run, RUN_REFUSED,
-                              r == -ENOMEM ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
+                              is_shortage(r) ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
                               "mend it, so that no guard is passed over",
                               "its scripts cannot be looked up: %s", strerror(-r));
                 return false;

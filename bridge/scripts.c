@@ -109,17 +109,26 @@ int candidate_list_fill(CandidateList *list, const char *directory, HookType typ
         return r < 0 ? r : list_folder(list, directory, name);
 }
 
-/* As virFileIsExecutable() has it: a regular file behind any links, and any x bit for root. */
-static bool is_executable(const char *path, struct stat *ret_st) {
-        return stat(path, ret_st) == 0 && S_ISREG(ret_st->st_mode) && access(path, X_OK) == 0;
+/*
+ * As virFileIsExecutable() has it: a regular file behind any links, and any x bit for root. Returns
+ * 1, 0, or a negative errno where nobody can tell: it may be a guard.
+ */
+static int is_executable(const char *path, struct stat *ret_st) {
+        *ret_st = (struct stat){};
+        if (stat(path, ret_st) < 0)
+                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
+        return S_ISREG(ret_st->st_mode) && access(path, X_OK) == 0;
 }
 
 static int candidates_have_executable(const CandidateList *list) {
         struct stat st;
 
-        for (size_t i = 0; i < list->n; i++)
-                if (is_executable(list->candidates[i].path, &st))
-                        return 1;
+        for (size_t i = 0; i < list->n; i++) {
+                int r = is_executable(list->candidates[i].path, &st);
+
+                if (r != 0)
+                        return r;
+        }
         return 0;
 }
 
@@ -189,7 +198,10 @@ static int take_candidate(Scripts *scripts, Candidate *candidate, bool present, 
         Script *script;
         int r;
 
-        executable = is_executable(candidate->path, &st);
+        r = is_executable(candidate->path, &st);
+        if (r < 0)
+                return r;
+        executable = r > 0;
         if (!executable) {
                 why_not = why_passed_over(candidate->path, &st);
                 if (!why_not)

@@ -8,7 +8,9 @@
 #include "settings.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "journal-ids.h"
 #include "log.h"
@@ -88,6 +90,8 @@ static int parse_ownership(const char *value, uint64_t *ret) {
 #define SIZE(name, min, max)   offsetof(Settings, name), quantity_parse_size, min, max
 #define TIME(type, name, min)  offsetof(type, name), quantity_parse_time, min, UINT64_MAX
 
+/* What goes into a message must fit into one: the system bus takes 32 MiB, and drops who sends
+ * more. */
 /* clang-format off */
 static const Setting bridge_settings[] = {
         { "Rescan",              offsetof(Settings, rescan), parse_rescan, 0, 1,        "always or daemon" },
@@ -95,10 +99,10 @@ static const Setting bridge_settings[] = {
         { "MaxRunning",          NUMBER(max_running, 1, 100000),                        "a number from 1 to 100000" },
         { "MaxWaiting",          NUMBER(max_waiting, 0, 1000000),                       "a number up to 1000000" },
         { "MaxWaitingPerCaller", NUMBER(max_waiting_per_caller, 0, 1000000),            "a number up to 1000000" },
-        { "MaxDocument",         SIZE(document.size, 1024, 64 * MIB),                   "a size from 1K to 64M" },
+        { "MaxDocument",         SIZE(document.size, 1024, 16 * MIB),                   "a size from 1K to 16M" },
         { "MaxDepth",            NUMBER(document.depth, 4, 2048),                       "a number from 4 to 2048" },
-        { "MaxOutput",           SIZE(max_output, 1024, 64 * MIB),                      "a size from 1K to 64M" },
-        { "MaxStderr",           SIZE(max_stderr, 1024, 16 * MIB),                      "a size from 1K to 16M" },
+        { "MaxOutput",           SIZE(max_output, 1024, 16 * MIB),                      "a size from 1K to 16M" },
+        { "MaxStderr",           SIZE(max_stderr, 1024, MIB),                           "a size from 1K to 1M" },
         { "HistoryRuns",         NUMBER(history_runs, 0, 1000000),                      "a number up to 1000000" },
         { "HistorySize",         SIZE(history_size, 0, 1024 * MIB),                     "a size up to 1G" },
         { "StopTimeout",         TIME(Settings, stop_timeout, 0),                       "a time such as 80s, or infinity" },
@@ -264,6 +268,22 @@ static int read_line(Reader *reader, const Place *place, char *line) {
         return set_value(reader, place, strip(line), strip(equals + 1));
 }
 
+/* A pipe in a file's place must not make us wait for a writer. */
+static int open_regular(const char *path, FILE **ret) {
+        _cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        struct stat st;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return -errno;
+        if (!S_ISREG(st.st_mode))
+                return S_ISDIR(st.st_mode) ? -EISDIR : -ENOTSUP;
+        *ret = fdopen(fd, "r");
+        if (!*ret)
+                return -errno;
+        (void) TAKE_FD(fd);
+        return 0;
+}
+
 static int read_file(Reader *reader, const char *path) {
         Place place = { .file = path };
         _cleanup_free_ char *line = NULL;
@@ -271,9 +291,9 @@ static int read_file(Reader *reader, const char *path) {
         FILE *file;
         int r = 0;
 
-        file = fopen(path, "re");
-        if (!file)
-                return -errno;
+        r = open_regular(path, &file);
+        if (r < 0)
+                return r;
         reader->in_section = false;
         while (r >= 0 && (errno = 0, getline(&line, &allocated, file)) >= 0) {
                 place.line++;

@@ -43,9 +43,12 @@ int connection_open(sd_bus **ret, const Options *options) {
                                       "'machinectl list' shows which run",
         };
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
+        const char *name;
         int r;
 
         r = open_transport(&bus, options);
+        if (r >= 0)
+                r = sd_bus_get_unique_name(bus, &name); /* waits: ssh may only fail now */
         if (r >= 0)
                 r = sd_bus_set_allow_interactive_authorization(bus, terminal_is_interactive());
         if (r < 0) {

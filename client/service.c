@@ -53,7 +53,11 @@ int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret) 
         return r;
 }
 
-int service_find_run(sd_bus *bus, const char *text, char **ret) {
+static bool is_finished(json_object *run) {
+        return streq(json_text(run, "state"), "finished");
+}
+
+int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret) {
         _cleanup_(json_put_pointer) json_object *runs = NULL;
         const char *found = NULL;
         int r;
@@ -64,7 +68,9 @@ int service_find_run(sd_bus *bus, const char *text, char **ret) {
         for (size_t i = 0; i < json_object_array_length(runs); i++) {
                 const char *id = json_text(json_object_array_get_idx(runs, i), "run");
 
-                if (strncmp(id, text, strlen(text)) != 0)
+                if (strncmp(id, text, strlen(text)) != 0 ||
+                    (unfinished && is_finished(json_object_array_get_idx(runs, i)) &&
+                     !streq(id, text)))
                         continue;
                 if (found) {
                         complain("more than one run begins with '%s'; give more of its id", text);

@@ -21,10 +21,10 @@ typedef struct ListFilter {
 int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret);
 
 /*
- * The id of the run that TEXT is the beginning of. Ownership: the caller frees *ret.
- * Returns 0, or a negative errno, which has been told of.
+ * The id of the run that TEXT is the beginning of; with UNFINISHED of those that run or wait.
+ * Ownership: the caller frees *ret. Returns 0, or a negative errno, which has been told of.
  */
-int service_find_run(sd_bus *bus, const char *text, char **ret);
+int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret);
 
 /* All properties of the service, an object. It is not started for that. Returns 0 or a negative
  * errno, with *error set. */

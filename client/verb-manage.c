@@ -14,7 +14,8 @@ static int cancel(const Options *options, int n_arguments, char **arguments) {
         _cleanup_free_ char *run = NULL;
         int r;
 
-        if (connection_open(&bus, options) < 0 || service_find_run(bus, arguments[0], &run) < 0 ||
+        if (connection_open(&bus, options) < 0 ||
+            service_find_run(bus, arguments[0], true, &run) < 0 ||
             connection_new_call(bus, &call, "Cancel") < 0)
                 return EXIT_TROUBLE;
         r = sd_bus_message_append(call, "s", run);

@@ -149,6 +149,8 @@ static int exit_status(const Answer *answer) {
 static void print_bytes(FILE *stream, const Bytes *bytes) {
         _cleanup_free_ char *escaped = NULL;
 
+        if (bytes->size == 0)
+                return;
         if (!isatty(fileno(stream))) {
                 (void) fwrite(bytes->data, 1, bytes->size, stream);
                 return;
@@ -209,7 +211,14 @@ static int run(const Options *options, int n_words, char **words) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_(answer_clear) Answer answer = {};
 
-        if (connection_open(&bus, options) < 0 || make_call(bus, n_words, words, &call) < 0 ||
+        if (connection_open(&bus, options) < 0)
+                return EXIT_NO_VERDICT;
+        if (sd_bus_can_send(bus, 'h') <= 0) {
+                complain("a document cannot be passed over this connection; call virt-hooks run on "
+                         "that machine itself");
+                return EXIT_NO_VERDICT;
+        }
+        if (make_call(bus, n_words, words, &call) < 0 ||
             connection_call(bus, call, true, &reply) < 0 || read_answer(reply, &answer) < 0)
                 return EXIT_NO_VERDICT;
         return options->json ? print_json(&answer) : print_answer(&answer, words);

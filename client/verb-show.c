@@ -120,7 +120,8 @@ static int show(const Options *options, int n_arguments, char **arguments) {
         _cleanup_free_ char *id = NULL;
         int r;
 
-        if (connection_open(&bus, options) < 0 || service_find_run(bus, arguments[0], &id) < 0 ||
+        if (connection_open(&bus, options) < 0 ||
+            service_find_run(bus, arguments[0], false, &id) < 0 ||
             connection_new_call(bus, &call, "GetRun") < 0)
                 return EXIT_TROUBLE;
         r = sd_bus_message_append(call, "s", id);

@@ -181,12 +181,14 @@ static int find_owner(sd_bus *bus, pid_t *ret_pid, uint64_t *ret_since) {
         return 0;
 }
 
-static void print_owner(sd_bus *bus) {
+static void print_owner(sd_bus *bus, const Options *options) {
         char since[WHEN_SIZE], span[WHEN_SIZE];
         uint64_t started = 0;
         pid_t pid;
 
-        if (find_owner(bus, &pid, &started) < 0) /* another machine's */
+        if (options->transport == TRANSPORT_HOST || options->transport == TRANSPORT_MACHINE)
+                return; /* its processes are not those of this machine */
+        if (find_owner(bus, &pid, &started) < 0)
                 return;
         (void) printf("        Since:  %s; %s ago (pid %d)\n", when_format(since, started),
                       when_format_span(span, now_usec(CLOCK_REALTIME) - started), (int) pid);
@@ -203,12 +205,13 @@ static int print_running(sd_bus *bus) {
         return run_record_print_list(runs, false, "");
 }
 
-static int print_status(sd_bus *bus, json_object *properties, json_object *list) {
+static int print_status(sd_bus *bus, const Options *options, json_object *properties,
+                        json_object *list) {
         char when[WHEN_SIZE];
 
         (void) printf("%s●%s virt-hooksd %s\n", terminal_colour(COLOUR_GOOD),
                       terminal_colour(COLOUR_PLAIN), json_text(properties, "Version"));
-        print_owner(bus);
+        print_owner(bus, options);
         (void) printf("         Runs:  %" PRIu64 ", of them %" PRIu64 " failed; %" PRIu64
                       " run and %" PRIu64 " wait now\n",
                       json_number(properties, "Runs"), json_number(properties, "Failures"),
@@ -239,7 +242,7 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         if (list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;
         if (!options->json)
-                return print_status(bus, properties, list);
+                return print_status(bus, options, properties, list);
         if (json_take(properties, "Scripts", TAKE_PTR(list)) < 0)
                 return trouble("out of memory");
         json_print_line(properties);

@@ -3,11 +3,15 @@
 """The error of a failed script, word for word as libvirt tells it."""
 
 import os
+import unittest
 from xml.sax.saxutils import escape
 
 import samples
 import tap
-from harness import HooksTestCase, failure_text, script_environment
+from harness import WRAPPER, HooksTestCase, failure_text, script_environment
+
+# It looks for the interpreter itself, and ends the program that it cannot go on with.
+not_under_valgrind = unittest.skipIf(WRAPPER, "valgrind does not leave it to the kernel what can be executed")
 
 
 class ErrorText(HooksTestCase):
@@ -82,11 +86,13 @@ class ErrorText(HooksTestCase):
     def cannot_execute(self, reason):
         return f"libvirt:  error : cannot execute binary {self.path_of_script()}: {reason}\n"
 
+    @not_under_valgrind
     def test_no_interpreter(self):
         reply = self.hook_that_fails("#!/nowhere/interpreter\nexit 0\n")
         self.assert_text(reply, f"exit status 127: {self.cannot_execute('No such file or directory')}")
         self.assert_finished(reply.run, "failed", "abort", "qemu exited with status 127", scripts=1)
 
+    @not_under_valgrind
     def test_dos_line_ends(self):
         """The kernel looks for an interpreter whose name ends in a carriage return."""
         self.assert_text(self.hook_that_fails("#!/bin/sh\r\nexit 0\r\n"),
@@ -102,6 +108,7 @@ class ErrorText(HooksTestCase):
         self.assert_text(self.hook_that_fails(b"exit 0\n"),
                          f"exit status 126: {self.cannot_execute('Exec format error')}")
 
+    @not_under_valgrind
     def test_interpreter_that_may_not_run(self):
         interpreter = self.write(self.path("interpreter"), "no program", 0o644)
         self.assert_text(self.hook_that_fails(f"#!{interpreter}\n"),

@@ -5,6 +5,8 @@
  */
 
 #include "process.h"
+
+#include "descriptors.h"
 #include "support.h"
 
 #include <fcntl.h>
@@ -277,13 +279,15 @@ static void test_the_limit_of_descriptors_is_that_of_the_start(void **state) {
         rlim_t soft, hard;
 
         assert_int_equal(getrlimit(RLIMIT_NOFILE, &original), 0);
-        low = high = original;
+        low = original;
         low.rlim_cur = 128;
         assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
-        process_remember_limits();
-        assert_int_equal(setrlimit(RLIMIT_NOFILE, &high), 0); /* as the service does */
+        descriptors_raise_limit();
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &high), 0);
+        assert_int_equal(high.rlim_cur, original.rlim_max);
         output = output_of_script(*state, "ulimit -S -n; ulimit -H -n");
-        process_remember_limits();
+        assert_int_equal(setrlimit(RLIMIT_NOFILE, &original), 0);
+        descriptors_raise_limit();
 
         assert_int_equal(sscanf(output, "%lu\n%lu\n", &soft, &hard), 2);
         assert_int_equal(soft, 128);
@@ -812,7 +816,7 @@ static void test_a_lack_of_descriptors_is_told_and_runs_nothing(void **state) {
 
         child_open(&child, *state, ": >$DIR/ran; cat; echo err >&2");
         assert_int_equal(bytes_new_take(&child.spec.input, strdup("document\n"), 9), 0);
-        process_remember_limits();
+        descriptors_raise_limit();
         before = count_fds();
         while ((r = spawn_with_spare_fds(&child, spare++)) < 0) {
                 assert_int_equal(r, -EMFILE);

@@ -205,18 +205,33 @@ static void test_the_daemons_calls_run_side_by_side(void **state) {
         leave(&calls[2]);
 }
 
+/* The hook of one may start another, which comes back from nowhere that we could see. */
+static void test_daemons_wait_for_no_place(void **state) {
+        World *world = *state;
+        Call a = call_of(world, 'a'), d = call_of(world, 'd'), e = call_of(world, 'e');
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+
+        set_limits(world, 1, 10, 10);
+        enter(&a, "1");
+        assert_int_equal(enter_error(&d, HOOK_DAEMON, "-", 0, NULL, &error), 0);
+        assert_int_equal(enter_error(&e, HOOK_DAEMON, "-", 0, NULL, &error), 0);
+        assert_true(runs(&a) && runs(&d) && runs(&e));
+        leave(&d);
+        leave(&e);
+        leave(&a);
+}
+
 static void test_no_more_run_than_the_cap_allows(void **state) {
         World *world = *state;
         Call a = call_of(world, 'a'), b = call_of(world, 'b'), c = call_of(world, 'c'),
              d = call_of(world, 'd');
-        sd_bus_error error = SD_BUS_ERROR_NULL;
 
         set_limits(world, 2, 10, 10);
         enter(&a, "1");
         enter(&b, "2");
         assert_true(runs(&a) && runs(&b));
         enter(&c, "3");
-        assert_int_equal(enter_error(&d, HOOK_DAEMON, "-", 0, NULL, &error), 0);
+        enter(&d, "4");
         assert_true(waits(&c) && waits(&d));
         assert_int_equal(queue_running(world->queue), 2);
         leave(&b);
@@ -973,6 +988,7 @@ int main(void) {
                 in_world(test_calls_about_one_object_run_in_their_order),
                 in_world(test_other_objects_run_side_by_side),
                 in_world(test_the_daemons_calls_run_side_by_side),
+                in_world(test_daemons_wait_for_no_place),
                 in_world(test_no_more_run_than_the_cap_allows),
                 in_world(test_those_without_a_place_stand_in_one_line),
                 in_world(test_an_object_stands_in_line_once),

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * The limit on descriptors: raised for us, as it was for scripts, and with a reserve.
+ */
+
+#include "descriptors.h"
+
+#include <sys/resource.h>
+
+#include "log.h"
+
+#define RESERVE                                                                                    \
+        320U /* for the bus: as many as the calls that wait for polkit may carry, and some */
+
+static struct rlimit initial, current;
+static bool known;
+
+void descriptors_raise_limit(void) {
+        if (getrlimit(RLIMIT_NOFILE, &initial) < 0)
+                return;
+        known = true;
+        current = initial;
+        current.rlim_cur = current.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &current) < 0) {
+                log_warning("The limit of descriptors cannot be raised, ignoring: %m");
+                current = initial;
+        }
+}
+
+void descriptors_restore_limit(void) {
+        if (known)
+                (void) setrlimit(RLIMIT_NOFILE, &initial);
+}
+
+bool descriptors_are_short(int fd) {
+        rlim_t reserve = MIN(current.rlim_cur / 4, RESERVE);
+
+        return known && current.rlim_cur != RLIM_INFINITY &&
+               (rlim_t) fd >= current.rlim_cur - reserve;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * Descriptors are a limit that everything in a process shares. Without one left a message that
+ * carries some cannot be received, and the connection is lost, with all calls.
+ */
+
+#include <stdbool.h>
+
+/* The limit that children start with, and then ours as high as it may be. Call it once, first of
+ * all. */
+void descriptors_raise_limit(void);
+
+/* Gives a child the limit that we were started with. Async-signal-safe. */
+void descriptors_restore_limit(void);
+
+/* Whether FD, just opened for a script or a document, eats into what is kept for the bus. */
+bool descriptors_are_short(int fd);
