@@ -37,7 +37,7 @@ say() { printf '%s\n' "$@"; }
 
 # --- build --------------------------------------------------------------------------------------
 
-say "Building in $work ..."
+say "Building in $work; this takes a minute or so ..."
 copy_source "$work/source"
 if ! (cd "$work/source" && autoreconf -fi && mkdir build && cd build && ../configure && make -j"$(nproc)") \
         >"$work/build.log" 2>&1; then
@@ -114,8 +114,10 @@ show_signals() {
 # step METHOD OBJECT OPERATION DOCUMENT...: makes the call and shows what came of it.
 step() {
         local method=$1 object=$2 operation=$3 reply
+        last_reply=''
         printf '\n  %s%s %s %s%s\n' "$bold" "$method" "$object" "$operation" "$plain"
         if reply=$(call "$method" "$object" "$operation" '' '' "${@:4}"); then
+                last_reply=$reply
                 say "    ${green}reply${plain}   ${reply:0:100}$([ ${#reply} -le 100 ] || echo ' ...')"
         else
                 say "    ${red}error${plain}   $reply"
@@ -150,18 +152,16 @@ step Qemu web-01 prepare "$(domain 06-qemu-prepare)"
 say "" "    The signal tells everybody that it failed; what the script printed is for the caller alone."
 
 title "It migrates to this host: a filter rewrites where its disk lies"
-migrating=$(recording 15-qemu-restore)
-printf '%s\n' "$migrating" >"$work/before.xml"
-step Qemu web-01 migrate "$migrating"
-busctl --address="$address" --json=short call org.virt.Hooks /org/virt/Hooks org.virt.Hooks Qemu sssss \
-        web-01 migrate '' '' "$migrating" | sed 's/^{"type":"sus","data":\["//; s/",[0-9]*,"[0-9a-f-]*"\]}$//; s/\\n/\n/g; s/\\"/"/g' \
-        >"$work/after.xml"
+recording 15-qemu-restore >"$work/before.xml"
+step Qemu web-01 migrate "$(cat "$work/before.xml")"
+# The reply is gdbus's text of a string: what is in it stands between the quotes.
+printf '%s\n' "$last_reply" | sed 's/^("//; s/", uint32 .*$//; s/\\n/\n/g; s/\\"/"/g' >"$work/after.xml"
 diff "$work/before.xml" "$work/after.xml" | sed -n 's/^[<>].*/    &/p' || true
 
 title "What the service counted"
-for property in Runs Failures; do
-        printf '  %s %s\n' "$property" "$(busctl --address="$address" get-property org.virt.Hooks /org/virt/Hooks org.virt.Hooks $property)"
-done
+"$work/source/build/client/virt-hooks" --address="$address" status | sed -n 's/^ *Runs:  /  /p'
+title "The same for people: virt-hooks history"
+"$work/source/build/client/virt-hooks" --address="$address" history
 
 kill "$service_pid"
 wait "$service_pid"

@@ -8,6 +8,7 @@
 
 #include "document.h"
 #include "hook.h"
+#include "paths.h"
 
 /* Where the settings are unless somebody names another file. */
 #define SETTINGS_FILE SYSCONFDIR "/virt-hooks/virt-hooks.conf"

@@ -165,7 +165,8 @@ int main(int argc, char **argv) {
         int status;
 
         (void) setlocale(LC_ALL, "");
-        (void) signal(SIGPIPE, SIG_DFL); /* "| head" ends us without a word */
+        argv[0] = program_invocation_short_name; /* getopt(3) begins its complaints with it */
+        (void) signal(SIGPIPE, SIG_DFL);         /* "| head" ends us without a word */
 
         status = read_options(&options, NULL, argc, argv);
         if (status >= 0)
@@ -182,6 +183,7 @@ int main(int argc, char **argv) {
 
         argc -= optind;
         argv += optind;
+        argv[0] = program_invocation_short_name;
         optind = 0; /* getopt(3) starts anew, behind the command */
         status = read_options(&options, verb, argc, argv);
         if (status >= 0)

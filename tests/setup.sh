@@ -36,4 +36,6 @@ copy_source() {
         else
                 cp -a "$top/." "$1"
         fi
+        # A build in the tree itself would be in the way of others.
+        (cd "$1" && rm -rf build && rm -f Makefile config.status && find . -name '*.[ao]' -exec rm -f {} +)
 }

@@ -71,7 +71,7 @@ class Host(HostTestCase):
         if result.status == 0:
             self.assertEqual(len(self.trace()), 1)
         else:
-            self.assert_trouble(result, NO_VERDICT, "--host")
+            self.assert_trouble(result, NO_VERDICT, "on that machine")
 
     def test_not_reached(self):
         result = self.on_host("list", host="nowhere")
