@@ -75,6 +75,9 @@ OWN_RULES = """<policy user="{user}">
     <allow send_destination="org.virt.Hooks"/>
   </policy>"""
 
+# A test that is killed takes its processes along.
+DIES_WITH_TEST = ("setpriv", "--pdeathsig", "KILL")
+
 os.umask(0o022)
 
 
@@ -144,7 +147,8 @@ class Bus:
                                          own_rules=own_rules))
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
-                ["dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile", "--print-address"],
+                [*DIES_WITH_TEST, "dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile",
+                 "--print-address"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
         if not self.process.stdout.readline():
             raise AssertionError(f"dbus-daemon did not start: {read_text(self.stderr_path)}")
@@ -162,7 +166,7 @@ class Service:
         self.stderr_path = os.path.join(test.directory, f"virt-hooksd-{len(test.services)}.stderr")
         self.client = test.client
         self.expected_status = 0
-        command = [*prefix, *WRAPPER, VIRT_HOOKSD, f"--address={test.bus.address}", *arguments]
+        command = [*DIES_WITH_TEST, *prefix, *WRAPPER, VIRT_HOOKSD, f"--address={test.bus.address}", *arguments]
         # The sanitizers and gcov are told by their variables what to do; scripts do not get to see them.
         passed_on = {name: value for name, value in os.environ.items() if re.match("(A|L|T|UB)SAN_|GCOV_", name)}
         with open(self.stderr_path, "wb") as stderr:

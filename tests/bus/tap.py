@@ -4,8 +4,13 @@
 A program ends with `tap.main()`. Words on its command line pick the tests whose names contain them.
 """
 
+import signal
 import sys
 import unittest
+
+
+class Interrupted(Exception):
+    """Somebody wants the program to end. Unlike KeyboardInterrupt it leaves unittest the time to clean up."""
 
 
 class TapResult(unittest.TestResult):
@@ -74,6 +79,16 @@ def all_tests(suite):
             yield item
 
 
+def clean_up_when_told_to_end(result):
+    """The test that runs fails, undoes what it did, and is the last."""
+    def on_signal(number, _frame):
+        if not result.shouldStop:
+            result.stop()
+            raise Interrupted(signal.Signals(number).name)
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, on_signal)
+
+
 def main():
     words = sys.argv[1:]
     suite = unittest.TestLoader().loadTestsFromModule(sys.modules["__main__"])
@@ -81,5 +96,6 @@ def main():
               if not words or any(word in test_name(test) for word in words)]
     print(f"1..{len(chosen)}")
     result = TapResult()
+    clean_up_when_told_to_end(result)
     unittest.TestSuite(chosen).run(result)
     sys.exit(0 if result.wasSuccessful() else 1)

@@ -102,12 +102,13 @@ class Options(RunTestCase):
         for reader in readers:
             wait_until(lambda reader=reader: self.is_at_end(reader), "the end of the descriptor")
 
-    @staticmethod
-    def is_at_end(reader):
+    def is_at_end(self, reader):
+        """Whether the end has come; a byte before it is one too many."""
         try:
-            return os.read(reader, 10) == b""
+            self.assertEqual(os.read(reader, 10), b"")
         except BlockingIOError:
             return False
+        return True
 
     def test_no_started_byte_for_a_refused_call(self):
         self.tracing_script("qemu")
@@ -116,6 +117,16 @@ class Options(RunTestCase):
         os.set_blocking(reader, False)
         reply = self.client.run("qemu", GUEST, "start", self.sealed("junk"), started_fd=writer)
         self.assert_not_run(reply, "InvalidDocument")
+        os.close(writer)
+        wait_until(lambda: self.is_at_end(reader), "the end of the descriptor")
+
+    def test_no_started_byte_without_a_script(self):
+        """Nothing was forked: the end of the descriptor comes, and no byte before it."""
+        self.start()
+        reader, writer = self.pipe()
+        os.set_blocking(reader, False)
+        reply = self.client.run("qemu", GUEST, "start", self.sealed(domain()), started_fd=writer)
+        self.assert_result(reply, "no-script", 0, scripts=0)
         os.close(writer)
         wait_until(lambda: self.is_at_end(reader), "the end of the descriptor")
 

@@ -214,6 +214,17 @@ class BadInput(RunTestCase):
         self.refuse("LimitExceeded", content=samples.large_domain(70000), fragments=[GUEST])
         self.refuse("LimitExceeded", content=domain(inside="<a>" * 200 + "</a>" * 200), fragments=[GUEST])
 
+    def test_other_encodings(self):
+        """Whatever a document says of itself, it is UTF-8: so are the scripts, and the checks."""
+        latin = "<?xml version='1.0' encoding='ISO-8859-1'?>\n" + domain(inside="<x>\xe9</x>")
+        wide = [domain().encode(name) for name in ("utf-16", "utf-16-le", "utf-32")]
+        for content in (latin.encode("latin-1"), *wide):
+            self.refuse("InvalidDocument", content=content, fragments=[GUEST])
+        self.refuse("InvalidDocument", "network", NETWORK, "start", network().encode("utf-16"), fragments=[NETWORK])
+
+    def test_daemon_has_no_document(self):
+        self.refuse("InvalidDocument", "daemon", "-", "start", "<domain/>")
+
     def test_networks(self):
         for operation, content in (("port-created", network()), ("port-created", hook_data(network())),
                                    ("start", hook_data(network(), port())), ("start", domain(NETWORK))):

@@ -170,6 +170,14 @@ class Settings(ServiceTestCase):
         reply = self.client.hook("qemu", GUEST, "start", samples.large_domain(2500))
         self.assert_error(reply, "LimitExceeded")
 
+    def test_pipe_in_the_place_of_a_file(self):
+        """Nobody ever writes to it, and nobody waits for that."""
+        os.mkdir(self.path("virt-hooks.conf.d"))
+        os.mkfifo(self.path("virt-hooks.conf.d/10-pipe.conf"))
+        service = self.start()
+        service.wait_logged("10-pipe.conf")
+        self.assert_return(self.client.call("Reload"))
+
     def test_no_settings_file(self):
         """A file that was named must be there: without it nobody knows what was wanted."""
         result = self.virt_hooksd(f"--address={self.bus.address}", f"--hooks-directory={self.hooks}",
@@ -321,6 +329,38 @@ class End(ServiceTestCase):
         service.wait_exit()
         self.assertIn(service.process.returncode, range(1, 99))
         service.expected_status = service.process.returncode
+
+    def test_bus_goes_after_sigterm(self):
+        """That is no second request to hurry."""
+        done = self.path("done")
+        self.tracing_script("qemu", f"{self.door.wait}; touch {done}")
+        service = self.start()
+        self.send()
+        self.wait_traced("qemu web-01 prepare begin -")
+        service.signal(signal.SIGTERM)
+        service.wait_logged("Waiting for 1")
+        self.bus.process.kill()
+        self.bus.process.wait()
+        service.wait_logged("is lost")
+        self.door.open()
+        wait_until(lambda: os.path.exists(done), "the script to finish")
+        service.wait_exit()
+        self.assertEqual(service.process.returncode, 1)
+        service.expected_status = 1
+
+    def test_calls_that_are_not_read_yet(self):
+        """The bus has passed them on when the service is told to stop: they are answered by it, not by the bus."""
+        service = self.start()
+        self.assert_return(self.client.call("ListScripts"))
+        service.signal(signal.SIGSTOP)
+        calls = [self.send("prepare", f"web-{number:02}") for number in range(30)]
+        self.client.owner()  # the bus has seen them all
+        service.signal(signal.SIGTERM)
+        service.signal(signal.SIGCONT)
+        for call in calls:
+            self.assert_error(call.wait(), "ShuttingDown")
+        service.wait_exit()
+        self.assertEqual(self.trace(), [])
 
 
 class Properties(ServiceTestCase):
