@@ -173,6 +173,7 @@ static void run_finish(Run *run) {
         run->timeout_source = sd_event_source_disable_unref(run->timeout_source);
         run->warn_source = sd_event_source_disable_unref(run->warn_source);
         run->kill_source = sd_event_source_disable_unref(run->kill_source);
+        run->started_fd = close_fd(run->started_fd); /* nothing more will be started */
         run->duration = run_duration(run);
         run->finished = true;
         run->current = bytes_unref(run->current);
