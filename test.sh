@@ -19,7 +19,7 @@ case ${1:-} in
         ;;
 esac
 
-test_packages="bash busybox-static clang clang-format cppcheck dbus-broker libclang-rt-14-dev libcmocka-dev
+test_packages="bash busybox-static clang clang-format dbus-broker libclang-rt-14-dev libcmocka-dev
         mandoc python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils"
 # shellcheck disable=SC2086 # lists of words
 need_packages $build_packages $client_packages $test_packages || exit
@@ -86,20 +86,14 @@ lint_shell() {
 }
 
 lint_format() {
-        (cd "$work/source" && find bridge tests -name '*.[ch]' -print0 |
+        (cd "$work/source" && find bridge client examples tests -name '*.[ch]' -print0 |
                 xargs -0 clang-format --dry-run --Werror)
 }
 
 lint_data() {
         mandoc -Tlint -Wwarning "$work"/gcc/man/*.[0-9] &&
                 xmllint --nonet --noout "$work"/source/dbus-interfaces/*.xml &&
-                xmllint --nonet --noout "$work"/source/policy/*
-}
-
-lint_cppcheck() {
-        (cd "$work/source" && cppcheck --quiet --enable=warning,portability --error-exitcode=1 --inline-suppr \
-                --suppress=missingIncludeSystem -I bridge --std=c11 -D_GNU_SOURCE -DSYSCONFDIR='"/etc"' \
-                -DPACKAGE_VERSION='"0"' -DPACKAGE_STRING='"x"' bridge)
+                xmllint --nonet --noout "$work"/source/policy/*.conf "$work"/source/policy/*.policy
 }
 
 # Everything that make install puts somewhere is taken away by make uninstall.
@@ -127,7 +121,6 @@ stage 'tarball: make distcheck' make -C "$work/gcc" distcheck
 stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
 stage 'manual pages and XML' lint_data
-stage 'cppcheck' lint_cppcheck
 stage 'demo' "$work/source/demo.sh"
 stage 'demo, again' "$work/source/demo.sh"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A hook script that is a compiled program: it writes what it was started with to a file next to itself, argv[0].out,
- * as entries key=value that end with a NUL. Unlike a shell it changes nothing of what it reports on.
+ * A hook script that is a compiled program: it writes what it was started with to a file next to
+ * itself, argv[0].out, as entries key=value that end with a NUL. Unlike a shell it changes nothing
+ * of what it reports on.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -74,8 +75,8 @@ static void put_limits(FILE *out) {
 
                 if (getrlimit(resource, &limit) < 0)
                         exit(122);
-                snprintf(text, sizeof(text), "%d:%lld:%lld", resource, (long long)limit.rlim_cur,
-                         (long long)limit.rlim_max);
+                snprintf(text, sizeof(text), "%d:%lld:%lld", resource, (long long) limit.rlim_cur,
+                         (long long) limit.rlim_max);
                 put(out, "limit", text);
         }
 }
