@@ -10,7 +10,7 @@ top=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/setup.sh
 . "$top/tests/setup.sh"
 
-# shellcheck disable=SC2086 # lists of words
+# shellcheck disable=SC2086,SC2154 # lists of words, of setup.sh
 need_packages $build_packages $client_packages
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/virt-hooks-demo.XXXXXX")

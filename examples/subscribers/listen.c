@@ -29,8 +29,8 @@ static void note_gap(Listener *l, const char *instance, uint64_t sequence) {
 }
 
 /* Reads the details, and passes over what is of no interest here. */
-static int read_details(sd_bus_message *m, const char **instance, uint64_t *sequence,
-                        const char **reason) {
+static int read_details(sd_bus_message *m, const char **instance,
+                        uint64_t *sequence, const char **reason) {
         const char *key;
         int r = sd_bus_message_enter_container(m, 'a', "{sv}");
 
@@ -56,7 +56,8 @@ static int on_event(sd_bus_message *m, void *userdata, sd_bus_error *error) {
         uint64_t usec = 0, sequence = 0;
         int r;
 
-        r = sd_bus_message_read(m, "ssssss", &type, &object, &operation, &sub, &extra, &run);
+        r = sd_bus_message_read(m, "ssssss", &type, &object, &operation,
+                                &sub, &extra, &run);
         if (r >= 0 && sd_bus_message_is_signal(m, NULL, "HookFinished"))
                 r = sd_bus_message_read(m, "sst", &outcome, &effect, &usec);
         if (r >= 0)
@@ -65,8 +66,8 @@ static int on_event(sd_bus_message *m, void *userdata, sd_bus_error *error) {
                 return r;
         note_gap(userdata, instance, sequence);
         if (outcome)
-                printf("%s '%s' %s: %s (%s, %" PRIu64 " ms) %s\n", type, object, operation, outcome,
-                       effect, usec / 1000, reason);
+                printf("%s '%s' %s: %s (%s, %" PRIu64 " ms) %s\n", type, object,
+                       operation, outcome, effect, usec / 1000, reason);
         return 0;
 }
 
@@ -83,8 +84,9 @@ int main(int argc, char **argv) {
         /* The first string is the sender. Without it anybody's signals get
          * here. */
         if (r >= 0)
-                r = sd_bus_match_signal(bus, NULL, "org.virt.Hooks", "/org/virt/Hooks",
-                                        "org.virt.Hooks", NULL, on_event, &listener);
+                r = sd_bus_match_signal(bus, NULL, "org.virt.Hooks",
+                                        "/org/virt/Hooks", "org.virt.Hooks",
+                                        NULL, on_event, &listener);
         while (r >= 0) {
                 r = sd_bus_process(bus, NULL);
                 if (r == 0)
