@@ -310,6 +310,7 @@ class End(ServiceTestCase):
         service = self.start()
         self.assert_return(self.client.call("ListScripts"))
         self.bus.process.kill()
+        self.bus.process.wait()
         service.wait_exit()
         self.assertIn(service.process.returncode, range(1, 99))
         service.expected_status = service.process.returncode
