@@ -47,11 +47,12 @@ stage() {
         fi
 }
 
-# check NAME FOLDER [MAKE'S ARGUMENTS]: runs the tests of a build and counts them one by one.
+# check NAME FOLDER [MAKE'S ARGUMENTS]: runs the tests of a build, one program after another, since many of them measure time, and
+# counts them one by one.
 check() {
         local name=$1 folder=$2 log=$work/check.log
         printf '== %s\n' "$name"
-        make -C "$folder" -j"$jobs" check "${@:3}" >"$log" 2>&1
+        make -C "$folder" check "${@:3}" >"$log" 2>&1
         local status=$?
         local pass fail skip error
         pass=$(sed -n 's/^# PASS: *//p' "$log" | tail -n 1)
@@ -106,7 +107,7 @@ install_and_uninstall() {
 copy_source "$work/source"
 stage 'autoreconf' sh -c "cd '$work/source' && autoreconf -fi" || exit 1
 stage 'build with gcc' build "$work/gcc"
-check 'tests' "$work/gcc"
+check 'tests' "$work/gcc" TEST_TIMEOUT_FACTOR=3
 stage 'build with clang' build "$work/clang" CC=clang
 stage 'build with the address and undefined-behaviour sanitizers' \
         build "$work/sanitizers" --enable-sanitizers=address,undefined CFLAGS='-g -O1'
