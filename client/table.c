@@ -88,10 +88,6 @@ void table_addf(Table *table, Colour colour, const char *format, ...) {
         table_add(table, colour, text);
 }
 
-size_t table_rows(const Table *table) {
-        return table->n_cells / table->n_columns;
-}
-
 static size_t column_width(const Table *table, size_t column) {
         size_t width = terminal_columns(table->columns[column].heading);
 

@@ -25,9 +25,6 @@ void table_add(Table *table, Colour colour, const char *text);
 _printf_(3, 4)
 void table_addf(Table *table, Colour colour, const char *format, ...);
 
-/* How many rows there are. */
-size_t table_rows(const Table *table);
-
 /* Whether all columns fit into the terminal as wide as they are. */
 bool table_fits(const Table *table);
 
