@@ -15,6 +15,7 @@
 #include "bus-error.h"
 #include "bus-names.h"
 #include "log.h"
+#include "proc-stat.h"
 #include "text.h"
 
 typedef struct ParkedCall ParkedCall;
@@ -84,20 +85,9 @@ Caller *caller_unref(Caller *caller) {
 
 /* The parent of PID; 0 where it is gone or has none. */
 static pid_t parent_of(pid_t pid) {
-        char path[64], stat[512], *end;
-        FILE *file;
-        size_t n;
-        int parent;
+        ProcStat stat;
 
-        (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
-        file = fopen(path, "re");
-        if (!file)
-                return 0;
-        n = fread(stat, 1, sizeof(stat) - 1, file);
-        (void) fclose(file);
-        stat[n] = '\0';
-        end = strrchr(stat, ')'); /* the process's name may have any characters, parentheses too */
-        return end && sscanf(end, ") %*c %d", &parent) == 1 ? parent : 0;
+        return proc_stat_read(pid, &stat) ? stat.parent : 0;
 }
 
 bool caller_descends_from(const Caller *caller, pid_t ancestor) {

@@ -222,6 +222,17 @@ void cgroup_signal(const Cgroup *cgroup, int signal) {
         (void) fclose(file);
 }
 
+bool cgroup_is_populated(const Cgroup *cgroup) {
+        _cleanup_close_ int fd = openat(cgroup->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
+        char events[256];
+        ssize_t n = fd < 0 ? -1 : read(fd, events, sizeof(events) - 1);
+
+        if (n < 0)
+                return false;
+        events[n] = '\0';
+        return strstr(events, "populated 1") != NULL;
+}
+
 Cgroup *cgroup_free(Cgroup *cgroup) {
         CgroupRoot *root;
 

@@ -8,6 +8,8 @@
  * Source: cgroup-v2.rst in the kernel's documentation; https://systemd.io/CGROUP_DELEGATION.
  */
 
+#include <stdbool.h>
+
 #include "util.h"
 
 /* The place for cgroups. */
@@ -29,6 +31,9 @@ int cgroup_fd(const Cgroup *cgroup);
 
 /* Sends SIGNAL to every process in the cgroup. */
 void cgroup_signal(const Cgroup *cgroup, int signal);
+
+/* Whether a process lives in the cgroup. */
+bool cgroup_is_populated(const Cgroup *cgroup);
 
 /*
  * Removes the cgroup; while background children live in it, it stays, and is removed when a later

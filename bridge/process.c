@@ -23,8 +23,10 @@
 #include "child.h"
 #include "descriptors.h"
 #include "log.h"
+#include "proc-stat.h"
 
 #define READ_SIZE     (64U * 1024U)
+#define REST_POLL     (20U * USEC_PER_MSEC)
 #define PIPE_SIZE_MAX (1024 * 1024) /* what an unprivileged user may ask for by default */
 
 /* What the child needs, made before it exists: until it executes it may only make system calls. */
@@ -190,9 +192,26 @@ static void output_hand_over(Process *process, sd_event_source **source, int *fd
                 drain_add(process->drain, TAKE_FD(*fd), process->name);
 }
 
+static void signal_all(const Process *process, int signal) {
+        /* Until we wait for the child nobody else gets its number, nor its group's. */
+        (void) kill(-process->pid, signal);
+        if (process->cgroup)
+                cgroup_signal(process->cgroup, signal);
+}
+
+static void reap(const Process *process) {
+        while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
+                ;
+}
+
 static void process_finish(Process *process) {
         process->grace_source = sd_event_source_disable_unref(process->grace_source);
+        process->rest_source = sd_event_source_disable_unref(process->rest_source);
         process->pid_source = sd_event_source_disable_unref(process->pid_source);
+        if (process->ending)
+                signal_all(process, SIGKILL); /* who was born since we looked */
+        reap(process);
+        process->reaped = true;
         input_close(process);
         output_hand_over(process, &process->output_source, &process->output_fd);
         output_hand_over(process, &process->error_source, &process->error_fd);
@@ -215,7 +234,7 @@ static int awaited_pipe(const Process *process, uint64_t *ret_grace) {
 static void maybe_finish(Process *process) {
         uint64_t grace;
 
-        if (process->exited && awaited_pipe(process, &grace) < 0)
+        if (process->exited && !process->ending && awaited_pipe(process, &grace) < 0)
                 process_finish(process);
 }
 
@@ -265,25 +284,80 @@ static void read_rest(sd_event_source **source, int *fd, Capture *capture) {
                 output_close(source, fd);
 }
 
-static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+/* Whether anything of what the child started lives that is to end. */
+static bool has_rest(const Process *process) {
+        return process->cgroup ? cgroup_is_populated(process->cgroup)
+                               : proc_group_has_others(process->pid);
+}
+
+static int on_rest_poll(sd_event_source *source, uint64_t usec, void *userdata) {
         Process *process = userdata;
-        uint64_t grace;
-        pid_t pid;
+
+        if (!process->exited)
+                return 0;
+        if (process->killed || !has_rest(process) ||
+            sd_event_source_set_time_relative(source, REST_POLL) < 0 ||
+            sd_event_source_set_enabled(source, SD_EVENT_ONESHOT) < 0)
+                process_finish(process);
+        return 0;
+}
+
+/*
+ * Looks, from the event loop, whether there is still something to wait for. The kernel tells us of
+ * the child's end, but not of that of its group, hence the clock.
+ */
+static void poll_rest(Process *process) {
         int r;
 
-        if (process->killed) /* until we wait for it, its group's number is nobody else's */
-                (void) kill(-process->pid, SIGKILL);
-        pid = wait4(process->pid, &process->status, WNOHANG, &process->usage);
-        if (pid == 0 || (pid < 0 && errno == EINTR))
-                return 0;
-        if (pid < 0) {
+        if (process->rest_source) {
+                r = sd_event_source_set_time_relative(process->rest_source, 0);
+                if (r >= 0)
+                        r = sd_event_source_set_enabled(process->rest_source, SD_EVENT_ONESHOT);
+        } else
+                r = sd_event_add_time_relative(process->event, &process->rest_source,
+                                               CLOCK_MONOTONIC, 0, 1, on_rest_poll, process);
+        if (r < 0)
+                log_warning("%s: the end of what it started cannot be watched, ignoring: %s",
+                            process->name, strerror(-r));
+}
+
+/*
+ * Learns how the child ended, but leaves it to be waited for: as long as it is there, its number is
+ * its own, and its group can be signalled. Returns false where it has not ended.
+ */
+static bool child_status(Process *process) {
+        siginfo_t info = { 0 };
+        long r;
+
+        /* The system call tells of the times, too; glibc's function does not. */
+        r = syscall(SYS_waitid, P_PID, process->pid, &info, WEXITED | WNOWAIT | WNOHANG,
+                    &process->usage);
+        if (r < 0 && errno == EINTR)
+                return false;
+        if (r < 0) {
                 /*
                  * Somebody else waited for our child: nothing is known of it, so it did not
                  * succeed.
                  */
                 log_error("%s: its end was lost: %m", process->name);
                 process->status = SIGKILL;
+                return true;
         }
+        if (info.si_pid == 0)
+                return false;
+        process->status = info.si_code == CLD_EXITED   ? W_EXITCODE(info.si_status, 0)
+                          : info.si_code == CLD_DUMPED ? info.si_status | WCOREFLAG
+                                                       : info.si_status;
+        return true;
+}
+
+static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void *userdata) {
+        Process *process = userdata;
+        uint64_t grace;
+        int r;
+
+        if (!child_status(process))
+                return 0;
         process->exited = true;
         process->ended = now_usec(CLOCK_MONOTONIC);
         process->pid_source = sd_event_source_disable_unref(process->pid_source);
@@ -292,6 +366,10 @@ static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void 
         read_rest(&process->output_source, &process->output_fd, &process->output);
         read_rest(&process->error_source, &process->error_fd, &process->error);
 
+        if (process->ending) {
+                poll_rest(process);
+                return 0;
+        }
         if (awaited_pipe(process, &grace) < 0) {
                 process_finish(process);
                 return 0;
@@ -380,13 +458,15 @@ static int start(Process *process, const ProcessSpec *spec) {
                 .input_fd = input_fd,
                 .output_fd = output_fd,
                 .error_fd = error_fd,
-                .cgroup_fd = spec->cgroup_fd,
+                .cgroup_fd = spec->cgroup ? cgroup_fd(spec->cgroup) : -EBADF,
         };
         process->started = now_usec(CLOCK_MONOTONIC);
         process->started_at = now_usec(CLOCK_REALTIME);
         r = start_child(process, &birth);
         if (r < 0)
                 return r;
+        if (birth.cgroup_fd < 0)
+                process->cgroup = NULL;
         return sd_event_add_io(process->event, &process->pid_source, process->pid_fd, EPOLLIN,
                                on_child_exit, process);
 }
@@ -405,6 +485,7 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
                            .tail_max = spec->error_max / 2 },
                 .event = sd_event_ref(event),
                 .drain = spec->drain,
+                .cgroup = spec->cgroup,
                 .input = spec->input ? bytes_ref(spec->input) : NULL,
                 .input_fd = -EBADF,
                 .output_fd = -EBADF,
@@ -426,42 +507,26 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
         return 0;
 }
 
-/* The child is gone, only its text was still waited for: now that ends, too, from the event loop.
- */
-static void end_grace(Process *process) {
-        int r;
-
-        if (process->grace_source)
-                r = sd_event_source_set_time_relative(process->grace_source, 0);
-        else
-                r = sd_event_add_time_relative(process->event, &process->grace_source,
-                                               CLOCK_MONOTONIC, 0, 1, on_grace_over, process);
-        if (r < 0)
-                log_warning("%s: the wait for its output cannot be ended, ignoring: %s",
-                            process->name, strerror(-r));
-}
-
 void process_kill(Process *process, int signal) {
-        /* Until we have waited for the child nobody else gets its pid, nor its group's. */
-        if (process->exited) {
-                end_grace(process);
+        if (process->reaped)
                 return;
-        }
-        if (process->pid <= 0)
-                return;
-        process->killed = true;
-        (void) kill(-process->pid, signal);
+        process->ending = true;
+        process->killed = process->killed || signal == SIGKILL;
+        process->grace_source = sd_event_source_disable_unref(process->grace_source);
+        signal_all(process, signal);
+        poll_rest(process);
 }
 
 Process *process_free(Process *process) {
         if (!process)
                 return NULL;
-        if (process->pid > 0 && !process->exited) {
-                process_kill(process, SIGKILL);
-                while (waitpid(process->pid, NULL, 0) < 0 && errno == EINTR)
-                        ;
+        if (process->pid > 0 && !process->reaped) {
+                if (!process->exited || process->ending)
+                        signal_all(process, SIGKILL);
+                reap(process);
         }
         sd_event_source_disable_unref(process->grace_source);
+        sd_event_source_disable_unref(process->rest_source);
         sd_event_source_disable_unref(process->pid_source);
         input_close(process);
         output_close(&process->output_source, &process->output_fd);

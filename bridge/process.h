@@ -14,13 +14,14 @@
 
 #include "bytes.h"
 #include "capture.h"
+#include "cgroup.h"
 #include "drain.h"
 
 typedef struct Process Process;
 
 /*
  * Called once, from the event loop, when the child has ended and its text is complete or its grace
- * is over. May free the process.
+ * is over, and, after process_kill(), all else that it started has ended. May free the process.
  */
 typedef void (*process_done_t)(Process *process, void *userdata);
 
@@ -37,7 +38,8 @@ typedef struct ProcessSpec {
                                   0: not at all */
         uint64_t error_grace;  /* microseconds: how long a failure waits for the end of its standard
                                   error */
-        int cgroup_fd;         /* a cgroup.procs for the child to enter; -EBADF for none */
+        const Cgroup *cgroup;  /* for the child to enter; NULL for none; must live as long as the
+                                  process */
         Drain *drain; /* gets the pipes that background children hold; must live as long as the
                          process */
 } ProcessSpec;
@@ -53,12 +55,17 @@ struct Process {
         sd_event *event;
         char *name;
         Drain *drain;
+        const Cgroup *cgroup;
         Bytes *input;
         size_t input_done;
         int input_fd, output_fd, error_fd, pid_fd;
-        sd_event_source *input_source, *output_source, *error_source, *pid_source, *grace_source;
+        sd_event_source *input_source, *output_source, *error_source, *pid_source, *grace_source,
+                *rest_source;
         uint64_t output_grace, error_grace;
-        bool killed, exited;
+        bool exited; /* the child has ended */
+        bool reaped; /* and was waited for: its number may be another one's */
+        bool ending; /* process_kill() was called */
+        bool killed; /* with SIGKILL */
         process_done_t done;
         void *userdata;
 };
@@ -74,8 +81,10 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
                   void *userdata);
 
 /*
- * Sends SIGNAL to the child and to all of its process group, of which nobody outlives the child
- * then. Where the child has ended already and its text is waited for, that wait ends.
+ * Sends SIGNAL to all that the child has started: its process group, and what is in its cgroup.
+ * From then on the process is done only when none of them lives; or, after SIGKILL, when
+ * the child itself has ended. Where the child has ended already and its text is waited for, that
+ * wait ends.
  */
 void process_kill(Process *process, int signal);
 

@@ -283,14 +283,6 @@ static void run_take_output(Run *run, const Script *script) {
 
 static void run_next(Run *run);
 
-/* Everything that the scripts have started, as far as it can be told. */
-static void run_signal(Run *run, int signal) {
-        if (run->process)
-                process_kill(run->process, signal);
-        if (run->cgroup)
-                cgroup_signal(run->cgroup, signal);
-}
-
 static void on_process_done(Process *process, void *userdata) {
         Run *run = userdata;
         const Script *script = &run->list.scripts[run->scripts];
@@ -303,8 +295,6 @@ static void on_process_done(Process *process, void *userdata) {
                         run_take_output(run, script);
         }
         run->process = process_free(process);
-        if (run->ending)
-                run_signal(run, SIGKILL);
         if (run->failed && run->request->document) {
                 bytes_unref(run->current);
                 run->current = bytes_ref(run->request->document);
@@ -349,7 +339,7 @@ static int spawn(Run *run, const Script *script) {
                 .error_max = settings->max_stderr,
                 .output_grace = filter ? limits(run)->output_grace : 0,
                 .error_grace = limits(run)->error_grace,
-                .cgroup_fd = run->cgroup ? cgroup_fd(run->cgroup) : -EBADF,
+                .cgroup = run->cgroup,
                 .drain = run->context->drain,
         };
 
@@ -385,7 +375,9 @@ static void run_next(Run *run) {
 
 /* TERM now, KILL when the grace is over. */
 static int on_kill(sd_event_source *source, uint64_t usec, void *userdata) {
-        run_signal(userdata, SIGKILL);
+        Run *run = userdata;
+
+        process_kill(run->process, SIGKILL);
         return 0;
 }
 
@@ -395,7 +387,7 @@ static void run_end_scripts(Run *run) {
         run->ending = true;
         if (!run->process)
                 return;
-        run_signal(run, SIGTERM);
+        process_kill(run->process, SIGTERM);
         if (grace == UINT64_MAX)
                 return;
         if (sd_event_add_time_relative(run->context->event, &run->kill_source, CLOCK_MONOTONIC,

@@ -134,6 +134,15 @@ def read_text(path):
         return file.read()
 
 
+def is_alive(pid):
+    """Whether it runs: who has ended may still be waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
+
+
 class Bus:
     """A dbus-daemon of the test's own."""
 
@@ -331,8 +340,11 @@ class HooksTestCase(unittest.TestCase):
 
     def wait_ended(self, pid_path):
         """Waits until a script has left its pid in this file and is gone, whatever it left behind."""
-        wait_until(lambda: os.path.exists(pid_path) and not os.path.exists(f"/proc/{read_text(pid_path).strip()}"),
-                   "the script to end")
+        def has_ended():
+            pid = read_text(pid_path).strip() if os.path.exists(pid_path) else ""
+            return pid and not is_alive(pid)
+
+        wait_until(has_ended, "the script to end")
 
     def gate(self, name="gate"):
         gate = Gate(self.path(name))

@@ -13,9 +13,8 @@ sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 import mounts  # noqa: E402
 import tap  # noqa: E402
 from client import Call, wait_until  # noqa: E402
-from command import is_alive  # noqa: E402
 from gi.repository import GLib  # noqa: E402
-from harness import IS_ROOT, HooksTestCase, read_text  # noqa: E402
+from harness import IS_ROOT, HooksTestCase, is_alive, read_text  # noqa: E402
 from samples import GUEST, domain  # noqa: E402
 
 

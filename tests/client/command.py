@@ -57,15 +57,6 @@ def parse_json(line):
     return value
 
 
-def is_alive(pid):
-    """Whether it runs: who has ended may still be waited for."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
 def columns_at(headings, *names):
     """Where the columns of a table begin, by its first line, as (start, end) by name."""
     starts = [headings.index(name) for name in names] + [None]

@@ -7,11 +7,11 @@ import re
 import signal
 import time
 
-from command import TROUBLE, VIRT_HOOKS, CommandTestCase, is_alive, wait_until
+from command import TROUBLE, VIRT_HOOKS, CommandTestCase, wait_until
 import tap
 from client import Call
 from gi.repository import GLib
-from harness import read_text
+from harness import is_alive, read_text
 from samples import GUEST, NETWORK, domain, network, port
 
 DATE = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"

@@ -53,7 +53,6 @@ static void child_open_file(Child *child, Sandbox *sandbox, const char *path, co
                 .envp = child->envp,
                 .output_head = 8 * 1024 * 1024,
                 .error_max = 65536,
-                .cgroup_fd = -EBADF,
                 .drain = child->drain,
         };
 }
@@ -316,7 +315,6 @@ static int run_without_standard_fds(void) {
                 .input = input,
                 .output_head = 100,
                 .error_max = 100,
-                .cgroup_fd = -EBADF,
                 .drain = child.drain,
         };
         if (process_spawn(&child.process, child.sandbox->event, &child.spec, on_done, &child) < 0)
@@ -685,7 +683,28 @@ static void test_nobody_withstands_kill(void **state) {
         child_close(&child);
 }
 
-static void test_nobody_of_the_group_outlives_a_child_that_was_ended(void **state) {
+static void test_a_child_that_was_ended_is_done_when_its_group_is(void **state) {
+        Child child;
+        pid_t helper;
+
+        child_open(&child, *state,
+                   "(trap 'sleep 0.2; : >$DIR/tidied; exit' TERM; echo $$ >$DIR/group; "
+                   "sh -c 'echo $PPID' >$DIR/new; mv $DIR/new $DIR/pid; "
+                   "while :; do sleep 0.02; done) & wait");
+        child_start(&child);
+        helper = pid_in(*state, "pid");
+        process_kill(child.process, SIGTERM);
+        child_wait(&child);
+        assert_int_equal(WTERMSIG(child.process->status), SIGTERM);
+        assert_true(access(sandbox_path(*state, "tidied"), F_OK) == 0);
+        assert_false(is_alive(helper));
+        /* What it took to tidy up is not the child's own time. */
+        assert_true(child.took > 200 * USEC_PER_MSEC);
+        assert_true(child.process->ended - child.process->started < child.took);
+        child_close(&child);
+}
+
+static void test_who_ignores_term_in_the_group_is_waited_for_until_kill(void **state) {
         Child child;
         pid_t helper;
 
@@ -695,9 +714,32 @@ static void test_nobody_of_the_group_outlives_a_child_that_was_ended(void **stat
         child_start(&child);
         helper = pid_in(*state, "pid");
         process_kill(child.process, SIGTERM);
+        loop_for(*state, 100 * USEC_PER_MSEC);
+        assert_false(child.done);
+        assert_true(is_alive(helper));
+        process_kill(child.process, SIGKILL);
         child_wait(&child);
-        assert_int_equal(WTERMSIG(child.process->status), SIGTERM);
+        assert_int_equal(WTERMSIG(child.process->status), SIGTERM); /* the child's own end */
         assert_true(dies(helper));
+        child_close(&child);
+}
+
+static void test_the_group_is_ended_also_when_only_text_is_waited_for(void **state) {
+        Child child;
+        pid_t helper;
+
+        child_open(&child, *state,
+                   "sleep " FOREVER " & echo $! >$DIR/new; mv $DIR/new $DIR/pid; exit 1");
+        child.spec.error_grace = NOT_FOREVER;
+        child_start(&child);
+        helper = pid_in(*state, "pid");
+        while (!child.process->exited)
+                loop_for(*state, 5 * USEC_PER_MSEC);
+        assert_false(child.done);
+        process_kill(child.process, SIGTERM);
+        child_wait(&child);
+        assert_int_equal(WEXITSTATUS(child.process->status), 1);
+        assert_false(is_alive(helper));
         child_close(&child);
 }
 
@@ -880,7 +922,9 @@ int main(void) {
                 sandboxed(test_a_signal_goes_to_the_whole_group),
                 sandboxed(test_a_child_may_answer_to_term),
                 sandboxed(test_nobody_withstands_kill),
-                sandboxed(test_nobody_of_the_group_outlives_a_child_that_was_ended),
+                sandboxed(test_a_child_that_was_ended_is_done_when_its_group_is),
+                sandboxed(test_who_ignores_term_in_the_group_is_waited_for_until_kill),
+                sandboxed(test_the_group_is_ended_also_when_only_text_is_waited_for),
                 sandboxed(test_a_freed_child_is_killed_with_its_group),
                 sandboxed(test_the_process_may_be_freed_when_it_is_done),
                 sandboxed(test_nothing_is_left_behind),
