@@ -420,10 +420,13 @@ static int apply_options(Call *call, const RawOptions *options, sd_bus_error *er
         int r;
 
         if (options->has_environment) {
-                if (call->caller->uid != 0)
+                /* It decides what is loaded into the scripts, which only who is them already may.
+                 */
+                if (call->caller->uid != 0 && call->caller->uid != geteuid())
                         return bus_error_setf(
                                 error, SD_BUS_ERROR_ACCESS_DENIED,
-                                "The option 'environment' is for root alone: leave it out");
+                                "The option 'environment' is for root and the service's own user: "
+                                "leave it out");
                 r = request_set_environment(call->request, options->environment, error);
                 if (r < 0)
                         return r;

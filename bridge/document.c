@@ -51,13 +51,6 @@ typedef struct Parser {
         char *problem;
 } Parser;
 
-void document_info_clear(DocumentInfo *info) {
-        free(info->name);
-        free(info->port_mac);
-        free(info->port_owner);
-        *info = (DocumentInfo){};
-}
-
 _printf_(3, 4)
 static void parser_fail(Parser *p, int r, const char *format, ...) {
         va_list arguments;

@@ -12,37 +12,12 @@
 
 #include <stddef.h>
 
-#include "util.h"
-
-typedef enum DocumentKind {
-        DOCUMENT_DOMAIN,    /* <domain> */
-        DOCUMENT_NETWORK,   /* <network> */
-        DOCUMENT_PORT,      /* <networkport> */
-        DOCUMENT_HOOK_DATA, /* <hookData>: a <network>, and a <networkport> where the operation is
-                               about one */
-} DocumentKind;
+#include "document-info.h"
 
 typedef struct DocumentLimits {
         uint64_t size;  /* bytes */
         uint64_t depth; /* elements inside each other, the root is 1 */
 } DocumentLimits;
-
-/*
- * Whom a document is about. Uuids are in libuuid's lower-case form; a text that the document does
- * not have is empty or NULL.
- */
-typedef struct DocumentInfo {
-        DocumentKind kind;
-        char *name; /* of the domain or the network */
-        char uuid[UUID_TEXT_SIZE];
-        bool has_port;
-        char port_uuid[UUID_TEXT_SIZE];
-        char *port_mac;
-        char *port_owner; /* the guest that the port belongs to */
-        char port_owner_uuid[UUID_TEXT_SIZE];
-} DocumentInfo;
-
-void document_info_clear(DocumentInfo *info);
 
 /*
  * Checks the SIZE bytes at DATA. EXPECTED is the kind it must be; for DOCUMENT_NETWORK a <hookData>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The scripts' environment, made once when the service starts.
+ * The scripts' environment: made once when the service starts, or what libvirt has made.
  */
 
 #include "environment.h"
@@ -13,6 +13,20 @@
 
 /* What systemd gives to services and libvirtd therefore to its hooks. */
 #define DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"
+
+/* Source: virCommandAddEnvPassCommon() in libvirt's src/util/vircommand.c. */
+static const char *const names[ENVIRONMENT_NAMES] = {
+        "LC_ALL=", "LD_PRELOAD=", "LD_LIBRARY_PATH=", "PATH=",
+        "HOME=",   "USER=",       "LOGNAME=",         "TMPDIR=",
+};
+
+size_t environment_name_index(const char *assignment) {
+        size_t i = 0;
+
+        while (i < ENVIRONMENT_NAMES && strncmp(assignment, names[i], strlen(names[i])) != 0)
+                i++;
+        return i;
+}
 
 static int add(char ***environment, const char *name, const char *value) {
         char *assignment;
@@ -45,6 +59,21 @@ int environment_new(char ***ret) {
         if (r >= 0)
                 *ret = TAKE_PTR(environment);
         return r;
+}
+
+int environment_new_inherited(char ***ret) {
+        _cleanup_strv_ char **environment = calloc(1, sizeof(char *));
+        int r;
+
+        if (!environment)
+                return -ENOMEM;
+        for (char **e = environ; *e; e++) {
+                r = environment_name_index(*e) < ENVIRONMENT_NAMES ? strv_add(&environment, *e) : 0;
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(environment);
+        return 0;
 }
 
 int environment_for_run(char ***ret, char *const *environment, const char *run) {

@@ -12,7 +12,7 @@
 
 #include "bus-error.h"
 #include "bus-names.h"
-#include "hook-data.h"
+#include "environment.h"
 #include "journal-ids.h"
 #include "log.h"
 #include "text.h"
@@ -195,196 +195,37 @@ int request_new(Request **ret, const RequestArguments *arguments, sd_bus_error *
         return 0;
 }
 
-/* What makes documents of this kind, for whoever passed a bad one. */
-static const char *document_remedy(DocumentKind kind) {
-        switch (kind) {
-        case DOCUMENT_DOMAIN:
-                return "pass what 'virsh dumpxml' prints";
-        case DOCUMENT_PORT:
-                return "pass what 'virsh net-port-dumpxml' prints";
-        default:
-                return "pass what 'virsh net-dumpxml' prints, or the <hookData> that libvirt made of it";
-        }
-}
-
-static int document_refuse(const Request *request, const char *what, DocumentKind kind,
-                           const char *name, const char *problem, sd_bus_error *error) {
-        return bus_error_setf(error, name, "The %s document for %s '%s' %s: %s", what,
-                              hook_type_to_string(request->operation.type), request->object,
-                              problem, document_remedy(kind));
-}
-
-static int check_part(const Request *request, const char *what, DocumentKind kind,
-                      const Bytes *part, const DocumentLimits *limits, DocumentInfo *info,
-                      sd_bus_error *error) {
-        _cleanup_free_ char *problem = NULL;
+int request_new_unchecked(Request **ret, const RequestArguments *arguments) {
+        _cleanup_(request_free_pointer) Request *request = NULL;
+        const HookOperation *operation;
         int r;
 
-        r = document_check(part ? part->data : "", part ? part->size : 0, kind, limits, info,
-                           &problem);
-        if (r == -EBADMSG)
-                return document_refuse(request, what, kind, ERROR_INVALID_DOCUMENT, problem, error);
-        if (r == -E2BIG)
-                return bus_error_setf(
-                        error, ERROR_LIMIT_EXCEEDED,
-                        "The %s document for %s '%s' %s: the limits are in virt-hooks.conf", what,
-                        hook_type_to_string(request->operation.type), request->object, problem);
-        return r;
-}
-
-static int check_name(const Request *request, const char *what, DocumentKind kind,
-                      sd_bus_error *error) {
-        _cleanup_free_ char *problem = NULL;
-
-        if (streq(request->info.name, request->object))
-                return 0;
-        if (asprintf(&problem, "is about '%.64s', not about '%s'", request->info.name,
-                     request->object) < 0)
+        request = malloc(sizeof(Request));
+        if (!request)
                 return -ENOMEM;
-        return document_refuse(request, what, kind, ERROR_INVALID_DOCUMENT, problem, error);
-}
-
-static int set_domain(Request *request, Bytes *domain, const DocumentLimits *limits,
-                      sd_bus_error *error) {
-        int r;
-
-        r = check_part(request, "domain", DOCUMENT_DOMAIN, domain, limits, &request->info, error);
+        *request = (Request){ .lenient = true };
+        r = replace_string(&request->object, arguments->object);
+        if (r >= 0)
+                r = replace_string(&request->suboperation, arguments->suboperation);
+        if (r >= 0)
+                r = replace_string(&request->extra, arguments->extra);
         if (r < 0)
                 return r;
-        r = check_name(request, "domain", DOCUMENT_DOMAIN, error);
-        if (r < 0)
-                return r;
-        request->document = bytes_ref(domain);
-        return 0;
-}
-
-static int refuse_port(const Request *request, bool has_port, sd_bus_error *error) {
-        return document_refuse(request, "network", DOCUMENT_NETWORK, ERROR_INVALID_DOCUMENT,
-                               has_port ? "comes with a port, and this operation is not about one"
-                                        : "comes without a port, and this operation is about one",
-                               error);
-}
-
-/* Moves what PORT says about the port into the request's own description. */
-static void take_port_info(Request *request, DocumentInfo *port) {
-        request->info.has_port = true;
-        memcpy(request->info.port_uuid, port->port_uuid, sizeof(port->port_uuid));
-        memcpy(request->info.port_owner_uuid, port->port_owner_uuid, sizeof(port->port_owner_uuid));
-        request->info.port_mac = TAKE_PTR(port->port_mac);
-        request->info.port_owner = TAKE_PTR(port->port_owner);
-        document_info_clear(port);
-}
-
-static int set_network(Request *request, Bytes *network, Bytes *port, const DocumentLimits *limits,
-                       sd_bus_error *error) {
-        bool wants_port = request->operation.input == HOOK_INPUT_PORT;
-        DocumentInfo port_info;
-        int r;
-
-        r = check_part(request, "network", DOCUMENT_NETWORK, network, limits, &request->info,
-                       error);
-        if (r < 0)
-                return r;
-        r = check_name(request, "network", DOCUMENT_NETWORK, error);
-        if (r < 0)
-                return r;
-        if (request->info.kind == DOCUMENT_HOOK_DATA) {
-                if (port)
-                        return document_refuse(
-                                request, "network", DOCUMENT_NETWORK, ERROR_INVALID_DOCUMENT,
-                                "is a <hookData> already, and a port came beside it", error);
-                if (request->info.has_port != wants_port)
-                        return refuse_port(request, request->info.has_port, error);
-                request->document = bytes_ref(network);
-                return 0;
-        }
-
-        if (!port == wants_port)
-                return refuse_port(request, port, error);
-        if (port && network->size + port->size > limits->size)
-                return bus_error_setf(
-                        error, ERROR_LIMIT_EXCEEDED,
-                        "The network and port documents for %s '%s' have %zu bytes, more than "
-                        "the %" PRIu64 " that are allowed: raise MaxDocument= in virt-hooks.conf",
-                        hook_type_to_string(request->operation.type), request->object,
-                        network->size + port->size, limits->size);
-        if (port) {
-                r = check_part(request, "port", DOCUMENT_PORT, port, limits, &port_info, error);
-                if (r < 0)
-                        return r;
-                take_port_info(request, &port_info);
-        }
-        return hook_data_new(&request->document, network, port);
-}
-
-static int set_none(Request *request, const Bytes *document, sd_bus_error *error) {
-        if (document)
-                return bus_error_setf(
-                        error, ERROR_INVALID_DOCUMENT,
-                        "The daemon hook has no document, but %zu bytes came with '%s': "
-                        "pass none, or /dev/null",
-                        document->size, request->operation.name);
-        return 0;
-}
-
-static int set_checked(Request *request, Bytes *main, Bytes *port, const DocumentLimits *limits,
-                       sd_bus_error *error) {
-        switch (request->operation.input) {
-        case HOOK_INPUT_NONE:
-                return set_none(request, main, error);
-        case HOOK_INPUT_DOMAIN:
-                return set_domain(request, main, limits, error);
-        case HOOK_INPUT_NETWORK:
-        case HOOK_INPUT_PORT:
-                return set_network(request, main, port, limits, error);
-        case HOOK_INPUT_ANY: /* nobody knows what is right, so nothing is wrong */
-                request->document = main ? bytes_ref(main) : NULL;
-                return 0;
-        }
-        assert(false);
-        return -EINVAL;
-}
-
-int request_set_document(Request *request, Bytes *main, Bytes *port, const DocumentLimits *limits,
-                         sd_bus_error *error) {
-        _cleanup_(sd_bus_error_free) sd_bus_error problem = SD_BUS_ERROR_NULL;
-        int r;
-
-        r = set_checked(request, main, port, limits, &problem);
-        if (r >= 0 || !sd_bus_error_is_set(&problem))
-                return r;
-        if (!request->lenient || sd_bus_error_has_name(&problem, ERROR_LIMIT_EXCEEDED))
-                return sd_bus_error_move(error, &problem);
-
-        /* A newer libvirt may send what we do not understand, and its hooks do. */
-        log_entry(LOG_WARNING, JOURNAL_ID_UNKNOWN_REQUEST, NULL, "%s. It is passed on as it is.",
-                  problem.message);
-        document_info_clear(&request->info);
-        request->document = main ? bytes_ref(main) : NULL;
-        return 0;
-}
-
-/* Source: virCommandAddEnvPassCommon() in libvirt's src/util/vircommand.c. */
-static const char *const environment_names[] = {
-        "LC_ALL=", "LD_PRELOAD=", "LD_LIBRARY_PATH=", "PATH=",
-        "HOME=",   "USER=",       "LOGNAME=",         "TMPDIR=",
-};
-
-/* The index of ASSIGNMENT's name, or that behind the last. */
-static size_t environment_name(const char *assignment) {
-        size_t i = 0;
-
-        while (i < ELEMENTS(environment_names) &&
-               strncmp(assignment, environment_names[i], strlen(environment_names[i])) != 0)
-                i++;
-        return i;
+        operation = hook_operation_find(arguments->type, arguments->operation);
+        if (operation)
+                request->operation = *operation;
+        else
+                r = request_take_unknown_operation(request, arguments);
+        if (r >= 0)
+                *ret = TAKE_PTR(request);
+        return r;
 }
 
 static int check_assignment(const Request *request, const char *assignment, bool *seen,
                             sd_bus_error *error) {
-        size_t i = environment_name(assignment);
+        size_t i = environment_name_index(assignment);
 
-        if (i == ELEMENTS(environment_names))
+        if (i == ENVIRONMENT_NAMES)
                 return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The environment for '%s' has '%.64s': libvirt passes only LC_ALL, "
@@ -392,8 +233,8 @@ static int check_assignment(const Request *request, const char *assignment, bool
                         request->object, assignment);
         if (seen[i])
                 return bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-                                      "The environment for '%s' has %s twice: pass it once",
-                                      request->object, environment_names[i]);
+                                      "The environment for '%s' has %.*s twice: pass it once",
+                                      request->object, (int) strcspn(assignment, "="), assignment);
         if (strlen(assignment) > ENVIRONMENT_VARIABLE_MAX)
                 return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
@@ -404,7 +245,7 @@ static int check_assignment(const Request *request, const char *assignment, bool
 }
 
 int request_set_environment(Request *request, char *const *environment, sd_bus_error *error) {
-        bool seen[ELEMENTS(environment_names)] = {};
+        bool seen[ENVIRONMENT_NAMES] = {};
         _cleanup_strv_ char **copy = NULL;
         int r;
 
@@ -421,32 +262,4 @@ int request_set_environment(Request *request, char *const *environment, sd_bus_e
         strv_free(request->environment);
         request->environment = TAKE_PTR(copy);
         return 0;
-}
-
-int request_check_output(const Request *request, const char *data, size_t size,
-                         const DocumentLimits *limits, char **ret_problem) {
-        DocumentInfo info;
-        int r;
-
-        r = document_check(data, size, DOCUMENT_DOMAIN, limits, &info, ret_problem);
-        if (r == -E2BIG)
-                return -EBADMSG;
-        if (r < 0)
-                return r;
-
-        if (!streq(info.name, request->info.name))
-                r = asprintf(ret_problem, "has the name '%.64s' instead of '%s'", info.name,
-                             request->info.name);
-        else if (!streq(info.uuid, request->info.uuid))
-                r = asprintf(ret_problem, "has the uuid %s instead of %s", info.uuid,
-                             request->info.uuid);
-        else if (!text_is_sendable(data, size))
-                r = asprintf(ret_problem,
-                             "is not UTF-8, or has characters that D-Bus does not carry");
-        else {
-                document_info_clear(&info);
-                return 0;
-        }
-        document_info_clear(&info);
-        return r < 0 ? -ENOMEM : -EBADMSG;
 }

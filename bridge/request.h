@@ -16,7 +16,17 @@
 /* libvirt keeps a file named after each object, so no name is longer. Bytes, without the NUL. */
 #define REQUEST_ARGUMENT_MAX 255U
 
-typedef struct Request {
+typedef struct Request Request;
+
+/*
+ * Checks what a chain of filters printed, SIZE bytes at DATA: it must be a document that is about
+ * the same domain as the request's. Returns 0; or -EBADMSG with *ret_problem set to a sentence's
+ * second half (free() it); or -ENOMEM.
+ */
+typedef int (*request_check_output_t)(const Request *request, const char *data, size_t size,
+                                      const DocumentLimits *limits, char **ret_problem);
+
+struct Request {
         HookOperation operation; /* its strings belong to the table, or are this request's own */
         char *object;
         char *suboperation;
@@ -29,7 +39,9 @@ typedef struct Request {
 
         char **environment; /* the scripts' whole environment; NULL for the service's own */
         uint64_t timeout;   /* microseconds, UINT64_MAX for none; 0 where the settings hold */
-} Request;
+
+        request_check_output_t check_output; /* set with the document; NULL: nothing is judged */
+};
 
 /*
  * The four arguments of libvirt's hooks and the type. An empty SUBOPERATION or EXTRA, and for the
@@ -51,6 +63,13 @@ typedef struct RequestArguments {
 int request_new(Request **ret, const RequestArguments *arguments, sd_bus_error *error);
 
 /*
+ * Makes a request of what libvirt itself passes to a hook: whatever it is, a guard must see it, so
+ * nothing is refused. What the table does not know is as for a lenient caller. Returns 0 or
+ * -ENOMEM.
+ */
+int request_new_unchecked(Request **ret, const RequestArguments *arguments);
+
+/*
  * Gives the request its document, which is MAIN: a domain, a network, a <hookData>, or nothing for
  * the daemon; and for networks PORT, a <networkport> or NULL. Both are referenced, not copied. An
  * empty document is NULL. Returns 0, or a negative errno with *error set: InvalidDocument,
@@ -64,14 +83,6 @@ int request_set_document(Request *request, Bytes *main, Bytes *port, const Docum
  * libvirt passes to its hooks. Returns 0, or a negative errno with *error set: InvalidArgs.
  */
 int request_set_environment(Request *request, char *const *environment, sd_bus_error *error);
-
-/*
- * Checks what a chain of filters printed, SIZE bytes at DATA: it must be a document that is about
- * the same domain as the request's. Returns 0; or -EBADMSG with *ret_problem set to a sentence's
- * second half (free() it); or -ENOMEM.
- */
-int request_check_output(const Request *request, const char *data, size_t size,
-                         const DocumentLimits *limits, char **ret_problem);
 
 Request *request_free(Request *request); /* takes NULL, returns NULL */
 

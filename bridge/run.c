@@ -189,10 +189,10 @@ static void run_check_output(Run *run) {
         DocumentLimits output_limits = { settings->max_output, settings->document.depth };
         int r;
 
-        if (!run->output || run->request->lenient) /* a lenient caller judges itself */
+        if (!run->output || !run->request->check_output)
                 return;
-        r = request_check_output(run->request, run->output->data, run->output->size, &output_limits,
-                                 &problem);
+        r = run->request->check_output(run->request, run->output->data, run->output->size,
+                                       &output_limits, &problem);
         if (r == -EBADMSG) /* what is wrong may show what the script printed: that is for the caller
                               alone */
                 run_fail(
@@ -304,15 +304,16 @@ static void on_process_done(Process *process, void *userdata) {
 
 /*
  * Whoever asked is told that from now on a script may have run. The descriptor is the caller's: it
- * must not block us, nor be changed.
+ * must not block us, nor be changed. Returns false where the caller has given up and closed its
+ * end: it may be running the scripts itself, and they must not run twice.
  */
-static void tell_started(Run *run) {
+static bool tell_started(Run *run) {
         _cleanup_close_ int fd = TAKE_FD(run->started_fd), own = -EBADF;
         char path[64];
         ssize_t n;
 
         if (fd < 0)
-                return;
+                return true;
         n = send(fd, "s", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && errno == ENOTSOCK) {
                 /* Opened anew, a pipe is non-blocking for us alone. */
@@ -320,10 +321,13 @@ static void tell_started(Run *run) {
                 own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
                 n = own < 0 ? -1 : write(own, "s", 1);
         }
+        if (n < 0 && (errno == EPIPE || errno == ENXIO))
+                return false;
         if (n < 0)
                 log_warning(
                         "%s %s: the caller could not be told that the scripts start, ignoring: %m",
                         type_name(run), run->request->object);
+        return true;
 }
 
 static int spawn(Run *run, const Script *script) {
@@ -518,8 +522,13 @@ void run_start(Run *run, run_done_t done, void *userdata) {
         run->argv[4] = request->extra;
         if (request->document)
                 run->current = bytes_ref(request->document);
+        if (!tell_started(run)) {
+                run_fail_with(run, RUN_CANCELLED, ERROR_CANCELLED, "call again if it should run",
+                              "the caller gave up before the first script was started");
+                run_finish(run);
+                return;
+        }
         run_enter_cgroup(run);
         run_set_timers(run);
-        tell_started(run);
         run_next(run);
 }

@@ -111,6 +111,29 @@ static void test_tmpdir_is_passed_on_where_it_is_set(void **state) {
         free(before);
 }
 
+static void test_what_libvirt_gave_is_passed_on_in_its_order(void **state) {
+        char *given[] = { (char *) "TMPDIR=/a", (char *) "HOMER=simpson",
+                          (char *) "PATH=/bin", (char *) "VIRT_HOOKS_RUN=0123",
+                          (char *) "LC_ALL=C",  NULL };
+        char **before = environ, **environment;
+
+        environ = given;
+        assert_int_equal(environment_new_inherited(&environment), 0);
+        environ = before;
+        assert_int_equal(strv_length(environment), 3);
+        assert_string_equal(environment[0], "TMPDIR=/a");
+        assert_string_equal(environment[1], "PATH=/bin");
+        assert_string_equal(environment[2], "LC_ALL=C");
+        strv_free(environment);
+
+        environ = given + 5;
+        assert_int_equal(environment_new_inherited(&environment), 0);
+        environ = before;
+        assert_non_null(environment);
+        assert_int_equal(strv_length(environment), 0);
+        strv_free(environment);
+}
+
 static void test_a_run_has_its_id_at_the_end(void **state) {
         char *ours[] = { (char *) "LC_ALL=C", (char *) "PATH=/bin", NULL }, **environment;
 
@@ -133,6 +156,7 @@ int main(void) {
                 cmocka_unit_test(test_the_account_is_that_of_the_process),
                 cmocka_unit_test(test_there_is_always_a_path),
                 cmocka_unit_test(test_tmpdir_is_passed_on_where_it_is_set),
+                cmocka_unit_test(test_what_libvirt_gave_is_passed_on_in_its_order),
                 cmocka_unit_test(test_a_run_has_its_id_at_the_end),
         };
 

@@ -588,11 +588,31 @@ static void test_variables_are_not_endless(void **state) {
         free(variable);
 }
 
+static void test_what_libvirt_passes_is_never_refused(void **state) {
+        const RequestArguments odd = { HOOK_QEMU, "a/b\n\xff", "frobnicate", "", "x\ty", false };
+        const RequestArguments known = { HOOK_QEMU, "web-01", "reconnect", "begin", "-", false };
+        Request *request;
+
+        assert_int_equal(request_new_unchecked(&request, &odd), 0);
+        assert_string_equal(request->object, "a/b\n\xff");
+        assert_string_equal(request->operation.name, "frobnicate");
+        assert_string_equal(request->suboperation, "");
+        assert_string_equal(request->extra, "x\ty");
+        assert_true(request->operation.filter);
+        assert_int_equal(request->operation.on_failure, HOOK_EFFECT_ABORT);
+        request_free(request);
+
+        assert_int_equal(request_new_unchecked(&request, &known), 0);
+        assert_false(request->operation.filter);
+        assert_int_equal(request->operation.on_failure, HOOK_EFFECT_KILL);
+        request_free(request);
+}
+
 static void assert_output(const char *text, size_t size, int expected, const char *what) {
         Request *request = request_with(HOOK_QEMU, "web-01", "migrate", DOMAIN, NULL);
         char *problem = NULL;
 
-        assert_int_equal(request_check_output(request, text, size, &wide_limits, &problem),
+        assert_int_equal(request->check_output(request, text, size, &wide_limits, &problem),
                          expected);
         if (expected < 0)
                 assert_has(problem, what);
@@ -642,7 +662,7 @@ static void test_an_output_beyond_the_limits_is_refused(void **state) {
         Request *request = request_with(HOOK_QEMU, "web-01", "migrate", DOMAIN, NULL);
         char *problem = NULL;
 
-        assert_int_equal(request_check_output(request, DOMAIN, strlen(DOMAIN), &small, &problem),
+        assert_int_equal(request->check_output(request, DOMAIN, strlen(DOMAIN), &small, &problem),
                          -EBADMSG);
         assert_has(problem, "more than the 64 that are allowed");
         free(problem);
@@ -727,6 +747,7 @@ int main(void) {
                 cmocka_unit_test(test_only_libvirts_variables_are_taken),
                 cmocka_unit_test(test_a_variable_comes_once),
                 cmocka_unit_test(test_variables_are_not_endless),
+                cmocka_unit_test(test_what_libvirt_passes_is_never_refused),
                 cmocka_unit_test(test_a_filter_may_change_all_but_the_identity),
                 cmocka_unit_test(test_outputs_that_nothing_can_go_on_with),
                 cmocka_unit_test(test_an_output_that_the_bus_would_not_carry_is_refused),

@@ -855,6 +855,17 @@ static void run_untold(Stage *stage, int write_fd, int read_fd) {
         close_fd(read_fd);
 }
 
+/* Runs with WRITE_FD, whose other end nobody reads any more. */
+static void run_given_up(Stage *stage, int write_fd) {
+        set_run(stage, new_request(HOOK_QEMU, "web-01", "start", DOMAIN, false));
+        stage->run->started_fd = write_fd;
+        run_to_its_end(stage);
+        assert_int_equal(stage->run->outcome, RUN_CANCELLED);
+        assert_int_equal(stage->run->scripts, 0);
+        assert_string_equal(stage->run->error_name, ERROR_CANCELLED);
+        assert_has(stage->run->message, "gave up");
+}
+
 static void test_a_caller_who_cannot_be_told_is_no_harm(void **state) {
         char block[4096] = "";
         int fds[2];
@@ -876,12 +887,32 @@ static void test_a_caller_who_cannot_be_told_is_no_harm(void **state) {
                 ;
         run_untold(&stage, fds[1], fds[0]); /* a full socket */
 
+        (void) alarm(0);
+        assert_int_equal(count_of(log_end(*state), "the caller could not be told"), 2);
+        stage_close(&stage);
+}
+
+static void test_nothing_runs_for_a_caller_who_has_given_up(void **state) {
+        Stage stage;
+        int fds[2];
+
+        stage_open(&stage, *state);
+        add_script(&stage, "qemu", ": >$DIR/ran");
+
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
         (void) close(fds[0]);
-        run_untold(&stage, fds[1], -EBADF); /* nobody reads */
+        run_given_up(&stage, fds[1]);
 
-        (void) alarm(0);
-        assert_int_equal(count_of(log_end(*state), "the caller could not be told"), 3);
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        (void) close(fds[0]);
+        run_given_up(&stage, fds[1]);
+
+        assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
+        assert_int_equal(shutdown(fds[0], SHUT_RD), 0);
+        run_given_up(&stage, fds[1]);
+        (void) close(fds[0]);
+
+        assert_int_equal(access(sandbox_path(*state, "ran"), F_OK), -1);
         stage_close(&stage);
 }
 
@@ -988,6 +1019,7 @@ int main(void) {
                 sandboxed(test_the_caller_is_told_when_scripts_start),
                 sandboxed(test_the_caller_is_not_told_of_scripts_that_do_not_start),
                 sandboxed(test_a_caller_who_cannot_be_told_is_no_harm),
+                sandboxed(test_nothing_runs_for_a_caller_who_has_given_up),
                 sandboxed(test_a_trimmed_run_keeps_what_it_did),
                 sandboxed(test_the_run_may_be_freed_when_it_is_done),
                 sandboxed(test_a_run_leaves_nothing_behind),
