@@ -12,7 +12,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
+#define READ_SIZE 65536U
+#define SEALS     (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
 typedef struct Mapping {
         void *address;
@@ -72,6 +73,29 @@ int bytes_new_sealed(Bytes **ret, int fd) {
                 .size = (size_t) st.st_size,
         };
         return bytes_new(ret, address, mapping->size, mapping_free, mapping);
+}
+
+int bytes_new_read(Bytes **ret, int fd, size_t max) {
+        _cleanup_free_ char *data = NULL;
+        size_t size = 0, allocated = 0;
+        ssize_t n;
+
+        do {
+                if (size == allocated) {
+                        char *grown = realloc(data, allocated = 2 * allocated + READ_SIZE);
+
+                        if (!grown)
+                                return -ENOMEM;
+                        data = grown;
+                }
+                n = read(fd, data + size, allocated - size);
+                if (n < 0 && errno != EINTR)
+                        return -errno;
+                size += n > 0 ? (size_t) n : 0;
+                if (size > max)
+                        return -EFBIG;
+        } while (n != 0);
+        return bytes_new_take(ret, TAKE_PTR(data), size);
 }
 
 bool bytes_fd_is_sealed(int fd) {

@@ -40,6 +40,12 @@ int bytes_new_take(Bytes **ret, char *data, size_t size);
  */
 int bytes_new_sealed(Bytes **ret, int fd);
 
+/*
+ * Reads FD to its end, and waits for it. Returns 0; -EFBIG where it has more than MAX bytes; or
+ * another negative errno.
+ */
+int bytes_new_read(Bytes **ret, int fd, size_t max);
+
 /* Whether FD is a memfd that is sealed as bytes_new_sealed() wants it. */
 bool bytes_fd_is_sealed(int fd);
 

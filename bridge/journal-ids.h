@@ -20,6 +20,11 @@
         "4e7709b419fe45449f89423ce2f7ec83" /* a background child's pipe was closed */
 #define JOURNAL_ID_HOOKS_ENDED                                                                     \
         "d2788d51c5524402bd55cf783d40dbc2" /* a shutdown ended running hooks */
+#define JOURNAL_ID_RUN_DIRECTLY                                                                    \
+        "98f09586aed64a7ea19cf7b2c86cc1c8" /* virt-hooks-forward runs the scripts itself */
+#define JOURNAL_ID_NO_VERDICT                                                                      \
+        "032ea85930484e66b04f4be0d8abbda2" /* virt-hooks-forward does not know what the scripts    \
+                                              said */
 
 #define JOURNAL_FIELD_RUN           "VIRT_HOOKS_RUN"
 #define JOURNAL_FIELD_TYPE          "VIRT_HOOKS_TYPE"
@@ -36,3 +41,4 @@
 #define JOURNAL_FIELD_SIGNAL        "VIRT_HOOKS_SIGNAL"
 #define JOURNAL_FIELD_DURATION_USEC "VIRT_HOOKS_DURATION_USEC"
 #define JOURNAL_FIELD_STARTED_AT    "VIRT_HOOKS_STARTED_AT"
+#define JOURNAL_FIELD_VIA           "VIRT_HOOKS_VIA"

@@ -15,7 +15,7 @@
 /* Numbers as text, and the fields that point to them. */
 typedef struct RunFields {
         char duration[24], started_at[24], number[16];
-        LogField fields[18];
+        LogField fields[20];
 } RunFields;
 
 /* The script that the entry is about: the one that failed, or the one that runs. */
@@ -52,9 +52,10 @@ static void run_fields(const Run *run, RunFields *f) {
                        { JOURNAL_FIELD_EXIT_STATUS, exited ? f->number : NULL },
                        { JOURNAL_FIELD_SIGNAL,
                          done && run->outcome == RUN_KILLED ? f->number : NULL },
+                       { JOURNAL_FIELD_VIA, run->context->via },
                        {},
                },
-               16 * sizeof(LogField));
+               17 * sizeof(LogField));
 }
 
 /* Without the line ends that close a script's last words. */

@@ -113,6 +113,19 @@ static void log_to_journal(int priority, const char *id, const LogField *extra, 
                 free(fields[i].iov_base);
 }
 
+static bool aside;
+
+void log_aside(void) {
+        aside = true;
+}
+
+static void log_to_system(int priority, const char *id, const LogField *fields, const char *text) {
+        if (access("/run/systemd/journal/socket", F_OK) == 0)
+                log_to_journal(priority, id, fields, text);
+        else
+                syslog(LOG_DAEMON | priority, "%s", text);
+}
+
 void log_entry(int priority, const char *id, const LogField *fields, const char *format, ...) {
         _cleanup_free_ char *text = NULL;
         va_list arguments;
@@ -122,7 +135,9 @@ void log_entry(int priority, const char *id, const LogField *fields, const char 
         va_end(arguments);
         if (!text)
                 return;
-        if (is_journal())
+        if (aside)
+                log_to_system(priority, id, fields, text);
+        else if (is_journal())
                 log_to_journal(priority, id, fields, text);
         else
                 log_to_stderr(text);

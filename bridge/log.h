@@ -25,6 +25,12 @@ typedef struct LogField {
 _printf_(4, 5)
 void log_entry(int priority, const char *id, const LogField *fields, const char *format, ...);
 
+/*
+ * From now on entries go to the journal, or where there is none to syslog(3), whatever standard
+ * error is: for a program whose standard error speaks for somebody else.
+ */
+void log_aside(void);
+
 #define log_error(...)   log_entry(LOG_ERR, NULL, NULL, __VA_ARGS__)
 #define log_warning(...) log_entry(LOG_WARNING, NULL, NULL, __VA_ARGS__)
 #define log_notice(...)  log_entry(LOG_NOTICE, NULL, NULL, __VA_ARGS__)

@@ -37,6 +37,14 @@ const char *run_outcome_to_string(RunOutcome outcome) {
         return run_outcomes[outcome];
 }
 
+RunOutcome run_outcome_from_string(const char *s) {
+        RunOutcome outcome = 0;
+
+        while (outcome < RUN_OUTCOME_MAX && !streq(s, run_outcomes[outcome]))
+                outcome++;
+        return outcome;
+}
+
 HookEffect run_effect(const Run *run) {
         if (run->outcome == RUN_SUCCESS || run->outcome == RUN_NO_SCRIPT)
                 return HOOK_EFFECT_PROCEED;

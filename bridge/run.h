@@ -40,6 +40,7 @@ typedef struct RunContext {
         Drain *drain;
         CgroupRoot *cgroups; /* NULL where none is delegated */
         char **environment;  /* of the scripts, where the caller gives none */
+        const char *via;     /* who runs them, for the log: NULL for the service, "direct" */
         /* A run takes longer than WarnAfter=, AFTER microseconds. May be NULL. */
         void (*lasts)(const Run *run, uint64_t after);
 } RunContext;
@@ -103,6 +104,7 @@ struct Run {
 };
 
 const char *run_outcome_to_string(RunOutcome outcome);
+RunOutcome run_outcome_from_string(const char *s); /* RUN_OUTCOME_MAX where there is none */
 
 /* What the ended run means for its object. */
 HookEffect run_effect(const Run *run);

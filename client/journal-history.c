@@ -35,6 +35,7 @@ static const struct {
         { JOURNAL_FIELD_SIGNAL, "signal", true },
         { JOURNAL_FIELD_DURATION_USEC, "duration_usec", true },
         { JOURNAL_FIELD_STARTED_AT, "started_at", true },
+        { JOURNAL_FIELD_VIA, "via", false },
 };
 
 static int add_match(sd_journal *journal, const char *field, const char *value) {
