@@ -34,7 +34,7 @@ static int open_user_bus(sd_bus **ret) {
 /* Whoever is not root has hooks of its own, which are nothing to the system's service. */
 static int open_bus(sd_bus **ret) {
         uint64_t until = now_usec(CLOCK_MONOTONIC) + CONNECT_TIMEOUT, now;
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         int r;
 
         r = geteuid() == 0

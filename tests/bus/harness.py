@@ -62,6 +62,7 @@ BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Config
   </policy>
   <include>{policy}</include>
   {own_rules}
+  {more}
   <!-- The service's own caps are to be met before the bus's. -->
   <limit name="max_replies_per_connection">50000</limit>
   <limit name="max_connections_per_user">2000</limit>
@@ -146,14 +147,14 @@ def is_alive(pid):
 class Bus:
     """A dbus-daemon of the test's own."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, more=""):
         self.stderr_path = os.path.join(directory, "bus.stderr")
         self.address = f"unix:path={directory}/bus"
         config = os.path.join(directory, "bus.conf")
         own_rules = "" if IS_ROOT else OWN_RULES.format(user=os.geteuid())
         with open(config, "w", encoding="utf-8") as file:
             file.write(BUS_CONFIG.format(socket=escape(f"{directory}/bus"), policy=escape(POLICY_FILE),
-                                         own_rules=own_rules))
+                                         own_rules=own_rules, more=more))
         with open(self.stderr_path, "wb") as stderr:
             self.process = subprocess.Popen(
                 [*DIES_WITH_TEST, "dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile",
@@ -268,6 +269,9 @@ class HooksTestCase(unittest.TestCase):
 
     maxDiff = None
 
+    # What the bus's configuration has besides.
+    bus_configuration = ""
+
     # A lenient call may pass a document that has no uuid.
     documents_are_checked = True
 
@@ -281,7 +285,7 @@ class HooksTestCase(unittest.TestCase):
         self.addCleanup(self._keep_logs)
         self.addCleanup(kill_children)
         self.hooks = self.make_directory("hooks")
-        self.bus = Bus(self.directory)
+        self.bus = Bus(self.directory, self.bus_configuration)
         self.addCleanup(self.bus.stop)
         self.monitor = Monitor(self.bus.address)
         self.addCleanup(self.monitor.close)

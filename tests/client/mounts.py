@@ -24,8 +24,18 @@ def enter_private_namespace():
     _check(_libc().mount(b"none", b"/", None, MS_REC | MS_PRIVATE, None), "mount --make-rprivate /")
 
 
-def mount(kind, target):
-    _check(_libc().mount(kind.encode(), os.fsencode(target), kind.encode(), 0, None), f"mount -t {kind} {target}")
+def mount(kind, target, data=None):
+    _check(_libc().mount(kind.encode(), os.fsencode(target), kind.encode(), 0, data and data.encode()),
+           f"mount -t {kind} {target}")
+
+
+def cover(target, place):
+    """What is changed below the folder `target` from here on lands in the empty folder `place`, and goes with it."""
+    mount("tmpfs", place, "mode=755")
+    upper, work = os.path.join(place, "upper"), os.path.join(place, "work")
+    os.mkdir(upper)
+    os.mkdir(work)
+    mount("overlay", target, f"lowerdir={target},upperdir={upper},workdir={work}")
 
 
 def unmount(target):
