@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
+#include "forwarder.h"
 #include "journal-ids.h"
 #include "log.h"
 #include "safe-path.h"
+#include "text.h"
 
 struct Scripts {
         char *const *directories;
@@ -110,6 +112,18 @@ int candidate_list_fill(CandidateList *list, const char *directory, HookType typ
 }
 
 /*
+ * As candidate_list_fill(). But where the main script is the forwarder, libvirt runs what else lies
+ * there: it is not for us to run it once more.
+ */
+static int list_own(CandidateList *list, const char *directory, HookType type) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", directory, hook_type_to_string(type)) < 0)
+                return -ENOMEM;
+        return forwarder_is(path) ? 0 : candidate_list_fill(list, directory, type);
+}
+
+/*
  * As virFileIsExecutable() has it: a regular file behind any links, and any x bit for root. Returns
  * 1, 0, or a negative errno where nobody can tell: it may be a guard.
  */
@@ -141,7 +155,7 @@ static int find_candidates(const Scripts *scripts, HookType type, CandidateList 
                 CandidateList list = {};
                 int r;
 
-                r = candidate_list_fill(&list, *directory, type);
+                r = list_own(&list, *directory, type);
                 if (r >= 0)
                         r = candidates_have_executable(&list);
                 if (r > 0) {
@@ -202,7 +216,14 @@ static int take_candidate(Scripts *scripts, Candidate *candidate, bool present, 
         if (r < 0)
                 return r;
         executable = r > 0;
-        if (!executable) {
+        if (forwarder_is(candidate->path)) {
+                executable = false;
+                why_not = text_format("it is " FORWARDER_NAME
+                                      ", which calls this service; remove it");
+                if (!why_not)
+                        return -ENOMEM;
+                warn_once(scripts, candidate->path, why_not);
+        } else if (!executable) {
                 why_not = why_passed_over(candidate->path, &st);
                 if (!why_not)
                         return 0;
@@ -249,7 +270,7 @@ static int take_candidates(Scripts *scripts, CandidateList *candidates, bool pre
  */
 static int find_passed_over(Scripts *scripts, HookType type, CandidateList *ret) {
         for (char *const *directory = scripts->directories; directory && *directory; directory++) {
-                int r = candidate_list_fill(ret, *directory, type);
+                int r = list_own(ret, *directory, type);
 
                 if (r < 0)
                         return r;

@@ -52,9 +52,9 @@ typedef struct Scripts Scripts;
 
 /*
  * DIRECTORIES are looked at in order; the first that has any executable script of a type serves
- * that type. They stay the caller's and must live as long as the Scripts. STRICT: a script that
- * others may change is unsafe. CACHED: whether a type has scripts at all is looked up now and by
- * scripts_rescan() only.
+ * that type, unless its main script is the forwarder. They stay the caller's and must live as long
+ * as the Scripts. STRICT: a script that others may change is unsafe. CACHED: whether a type has
+ * scripts at all is looked up now and by scripts_rescan() only.
  */
 int scripts_new(Scripts **ret, char *const *directories, bool strict, bool cached);
 Scripts *scripts_free(Scripts *scripts); /* takes NULL, returns NULL */

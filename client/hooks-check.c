@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "forwarder.h"
 #include "hook-name.h"
 #include "script-check.h"
 #include "scripts.h"
 #include "text.h"
 
-#define FORWARDER  "virt-hooks-forward"
 #define SCRIPT_MAX (1024U * 1024U) /* bytes of a script that are searched */
 
 /* A script that would run. */
@@ -67,14 +67,6 @@ static void remember_active(HooksCheck *check, const Candidate *candidate, HookT
                 .device = st->st_dev,
                 .inode = st->st_ino,
         };
-}
-
-/* The service itself in a script's place: what libvirt runs there asks the service. */
-static bool is_forwarder(const char *path) {
-        _cleanup_free_ char *target = realpath(path, NULL);
-        const char *slash = target ? strrchr(target, '/') : NULL;
-
-        return slash && streq(slash + 1, FORWARDER);
 }
 
 /* A backup in a .d folder runs as the original does. */
@@ -170,11 +162,11 @@ static void check_chain(HooksCheck *check, HookType type) {
         bool forwarded = false, served = check->server[type] != NULL;
 
         for (size_t i = 0; i < check->n_active; i++)
-                forwarded |= check->active[i].type == type && is_forwarder(check->active[i].path);
+                forwarded |= check->active[i].type == type && forwarder_is(check->active[i].path);
         for (size_t i = 0; i < check->n_active; i++) {
                 const ActiveScript *script = &check->active[i];
 
-                if (script->type != type || is_forwarder(script->path))
+                if (script->type != type || forwarder_is(script->path))
                         continue;
                 if (forwarded || served)
                         add_unreached(check, script, forwarded);

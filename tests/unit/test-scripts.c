@@ -200,6 +200,35 @@ static void test_a_directory_without_anything_executable_does_not_have_the_type(
         assert_qemu_runs(*state, "two/qemu");
 }
 
+/* The installed one or not: it goes by the name that the link leads to. */
+static void test_a_directory_with_the_forwarder_does_not_serve_the_type(void **state) {
+        script(*state, "lib/virt-hooks-forward");
+        (void) sandbox_link(*state, "one/qemu", "../lib/virt-hooks-forward");
+        script(*state, "one/qemu.d/10-a");
+        assert_qemu_runs(*state, "");
+        script(*state, "two/qemu.d/10-b");
+        assert_qemu_runs(*state, "two/qemu.d/10-b");
+}
+
+static void test_the_forwarder_is_known_when_it_was_uninstalled(void **state) {
+        (void) sandbox_link(*state, "one/qemu", "../lib/virt-hooks-forward");
+        script(*state, "one/qemu.d/10-a");
+        assert_qemu_runs(*state, "");
+}
+
+static void test_the_forwarder_is_no_script(void **state) {
+        Place place;
+
+        script(*state, "lib/virt-hooks-forward");
+        script(*state, "one/qemu");
+        (void) sandbox_link(*state, "one/qemu.d/10-a", "../../lib/virt-hooks-forward");
+        place_open(&place, *state, false, false);
+        log_start(*state);
+        assert_runs(&place, HOOK_QEMU, "one/qemu");
+        assert_has(log_end(*state), "10-a: not run: it is virt-hooks-forward");
+        place_close(&place);
+}
+
 static void test_scripts_are_looked_for_at_each_call(void **state) {
         Place place;
 
@@ -452,6 +481,9 @@ int main(void) {
                 sandboxed(test_a_file_in_place_of_the_folder_has_no_scripts),
                 sandboxed(test_the_first_directory_that_has_the_type_serves_it),
                 sandboxed(test_a_directory_without_anything_executable_does_not_have_the_type),
+                sandboxed(test_a_directory_with_the_forwarder_does_not_serve_the_type),
+                sandboxed(test_the_forwarder_is_known_when_it_was_uninstalled),
+                sandboxed(test_the_forwarder_is_no_script),
                 sandboxed(test_scripts_are_looked_for_at_each_call),
                 sandboxed(test_libvirts_rule_looks_for_types_when_it_is_told_to),
                 sandboxed(test_libvirts_rule_reads_the_files_of_a_type_at_each_call),

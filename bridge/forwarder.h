@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * virt-hooks-forward in the place of a script: what libvirt runs there asks the service, so the
+ * service must not run it in turn.
+ */
+
+#include <stdbool.h>
+
+#include "paths.h"
+
+#define FORWARDER_NAME "virt-hooks-forward"
+#define FORWARDER_PATH SBINDIR "/" FORWARDER_NAME
+
+/*
+ * Whether the file at PATH is virt-hooks-forward: the installed one under whatever name, or a link
+ * that leads to a file of that name, also where there is none, for then it was uninstalled.
+ */
+bool forwarder_is(const char *path);
