@@ -43,6 +43,7 @@ def identifiers():
 
 
 IDS = identifiers()
+CATALOG = os.path.join(TOP_SRCDIR, "units", "virt-hooks.catalog")
 
 
 class JournalTestCase(CommandTestCase):
@@ -107,6 +108,26 @@ class JournalTestCase(CommandTestCase):
         entries = wait_until(lambda: self.entries(**fields), f"an entry with {fields}")
         self.assertEqual(len(entries), 1, entries)
         return entries[0]
+
+    # What journalctl says of them
+
+    def install_catalog(self):
+        """Ours alone, whatever the machine has."""
+        for directory in ("/usr/lib/systemd/catalog", "/var/lib/systemd/catalog"):
+            if not os.path.isdir(directory):
+                self.skipTest(f"there is no {directory}")
+            mounts.mount("tmpfs", directory)
+            self.addCleanup(mounts.unmount, directory)
+        shutil.copy(CATALOG, "/usr/lib/systemd/catalog")
+        subprocess.run(["journalctl", "--update-catalog"], check=True, capture_output=True)
+
+    def check_explained(self, kind):
+        """journalctl -x has a text for the entries of this kind, and a value for all that the text names."""
+        wait_until(lambda: self.entries(MESSAGE_ID=IDS[kind]), kind)
+        text = subprocess.run(["journalctl", f"--directory={self.journal_directory()}", "-x", f"MESSAGE_ID={IDS[kind]}"],
+                              capture_output=True, check=True, encoding="utf-8").stdout
+        self.assertIn("Defined-By: virt-hooks", text)
+        self.assertNotRegex(text, "(?m)^.*@?VIRT_HOOKS_")
 
     def send(self, *entries, wait=True):
         """Writes entries as sd_journal_send() does: a datagram each, with lengths where a value has line ends."""

@@ -285,6 +285,17 @@ class NoVerdict(ForwardTestCase):
         self.assert_reason(self.call(VETO, environment=NO_BUS), "a copy of it among the scripts")
 
 
+class Explained(ForwardTestCase):
+    def test_catalog(self):
+        """journalctl -x explains what the forwarder writes of its own."""
+        self.install_catalog()
+        self.script("qemu", "", mode=0o777)
+        for operation in (VETO, RECONNECT):
+            self.assert_no_verdict(operation, self.call(operation, environment=NO_BUS), "is not safe to run")
+        for kind in ("RUN_DIRECTLY", "RUN_FAILED", "NO_VERDICT"):
+            self.check_explained(kind)
+
+
 class Itself(ForwardTestCase):
     """What has not run and won't is run by the forwarder: a guest never depends on the service."""
 
