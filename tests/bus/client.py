@@ -34,6 +34,11 @@ SIGNATURES = {
 FACTOR = float(os.environ.get("TEST_TIMEOUT_FACTOR", "1"))
 
 
+def span(milliseconds):
+    """A time for the settings within which something is to happen first: longer on a slow machine."""
+    return f"{milliseconds * FACTOR:.0f}ms"
+
+
 def wait_until(condition, what, seconds=10):
     """Runs the main loop until the condition holds, and returns what it returned."""
     deadline = time.monotonic() + seconds * FACTOR

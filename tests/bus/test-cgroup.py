@@ -12,7 +12,7 @@ sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 
 import mounts  # noqa: E402
 import tap  # noqa: E402
-from client import Call, wait_until  # noqa: E402
+from client import Call, span, wait_until  # noqa: E402
 from gi.repository import GLib  # noqa: E402
 from harness import IS_ROOT, HooksTestCase, is_alive, read_text  # noqa: E402
 from samples import GUEST, domain  # noqa: E402
@@ -245,7 +245,7 @@ class End(CgroupTestCase):
 
     def test_time_out(self):
         self.script("qemu", f"{self.detached()}\n{self.gate().wait}")
-        self.start_inside("[Scripts]\nKillAfter=200ms\nTimeout=1s\n")
+        self.start_inside(f"[Scripts]\nKillAfter=200ms\nTimeout={span(1000)}\n")
         call = self.send()
         pid = self.read_pid()
         self.assert_error(call.wait(), "TimedOut", GUEST)

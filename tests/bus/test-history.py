@@ -8,7 +8,7 @@ import time
 import unittest
 
 import tap
-from client import ACCESS_DENIED, INTERFACE, INVALID_ARGS, OBJECT_PATH, Call, wait_until
+from client import ACCESS_DENIED, INTERFACE, INVALID_ARGS, OBJECT_PATH, Call, span, wait_until
 from gi.repository import GLib
 from harness import IS_ROOT, PATH, HooksTestCase, failure_text
 from samples import GUEST, GUEST_UUID, NETWORK, PORT_MAC, PORT_UUID, domain, network, port
@@ -451,7 +451,7 @@ class Timeout(RunsTestCase):
         self.script("qemu", "exit 0")
         self.script("qemu.d/10-slow", self.door.wait)
         self.tracing_script("qemu.d/20")
-        self.start("[Scripts]\nTimeout=200ms\n")
+        self.start(f"[Scripts]\nTimeout={span(400)}\n")
         reply = self.assert_error(self.send().wait(), "TimedOut", "qemu.d/10-slow timed out")
         self.assertEqual(self.client.finished(reply.run).details["reason"], "qemu.d/10-slow timed out")
         self.assertEqual(self.trace(), [])
@@ -479,7 +479,7 @@ class WarnAfter(RunsTestCase):
         """The one that runs then."""
         self.script("qemu", "exit 0")
         self.script("qemu.d/10", self.door.wait)
-        service = self.start("[Scripts]\nWarnAfter=100ms\n")
+        service = self.start(f"[Scripts]\nWarnAfter={span(300)}\n")
         call = self.send()
         service.wait_logged(f"{self.hooks}/qemu.d/10")
         self.finish([call])
@@ -487,7 +487,7 @@ class WarnAfter(RunsTestCase):
     def test_waiting_does_not_count(self):
         """A call that waits for another one has not begun to take long."""
         self.tracing_script("qemu", self.door.wait)
-        service = self.start("[Scripts]\nWarnAfter=150ms\n")
+        service = self.start(f"[Scripts]\nWarnAfter={span(400)}\n")
         first, second = self.send("prepare"), self.send("start")
         service.wait_logged("still running")
         self.finish([first])

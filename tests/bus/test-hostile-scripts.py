@@ -9,7 +9,7 @@ import time
 
 import samples
 import tap
-from client import FACTOR, wait_until
+from client import FACTOR, span, wait_until
 from harness import HooksTestCase, failure_text
 
 # What is far from the minute that hostile children live, and yet forgiving to a slow machine.
@@ -318,8 +318,8 @@ class Deaths(HostileTestCase):
     def test_time_limit_lets_a_script_clean_up(self):
         """SIGTERM comes first, and what the script says then does not change the verdict."""
         cleaned = self.path("cleaned")
-        self.script("qemu", f"trap 'touch {cleaned}; exit 0' TERM; sleep 60 & wait")
-        self.start("[Scripts]\nTimeout=200ms\nKillAfter=1h\n")
+        self.script("qemu", f"trap 'touch {cleaned}; exit 0' TERM; sleep 600 & wait")
+        self.start(f"[Scripts]\nTimeout={span(400)}\nKillAfter=1h\n")
         reply = self.client.hook("qemu", samples.GUEST, "start", samples.domain())
         self.assert_error(reply, "TimedOut", samples.GUEST)
         self.assertTrue(os.path.exists(cleaned))
@@ -329,7 +329,7 @@ class Deaths(HostileTestCase):
         """The limit is that of the run, and what has not begun by then does not."""
         self.tracing_script("qemu", self.gate().wait)
         self.tracing_script("qemu.d/10")
-        self.start("[Scripts]\nTimeout=200ms\n")
+        self.start(f"[Scripts]\nTimeout={span(400)}\n")
         reply = self.client.hook("qemu", samples.GUEST, "start", samples.domain())
         self.assert_error(reply, "TimedOut")
         self.assert_finished(reply.run, "timed-out", "abort", "qemu timed out", scripts=1)

@@ -9,7 +9,7 @@ import unittest
 
 from journal import CATALOG, IDS, WITH_JOURNAL, JournalTestCase
 import tap
-from client import Call, wait_until
+from client import Call, span, wait_until
 from command import CommandTestCase
 from gi.repository import GLib
 from harness import TOP_SRCDIR, failure_text
@@ -176,7 +176,7 @@ class Warnings(WrittenTestCase):
         door = self.gate()
         self.script("qemu", "exit 3")
         self.script("qemu.d/10", door.wait)
-        self.start_logged("[qemu]\nWarnAfter=200ms\n")
+        self.start_logged(f"[qemu]\nWarnAfter={span(400)}\n")
         call = self.client.send_hook("qemu", GUEST, "prepare", domain())
         fields = self.our_fields(self.wait_entry(MESSAGE_ID=IDS["RUN_LASTS"]))
         self.assertEqual(fields["SCRIPT"], f"{self.hooks}/qemu.d/10")

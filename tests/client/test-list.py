@@ -5,11 +5,10 @@
 import os
 import re
 import signal
-import time
 
 from command import TROUBLE, VIRT_HOOKS, CommandTestCase, wait_until
 import tap
-from client import Call
+from client import Call, span
 from gi.repository import GLib
 from harness import is_alive, read_text
 from samples import GUEST, NETWORK, domain, network, port
@@ -284,13 +283,15 @@ class Cancel(RunsTestCase):
         self.assert_trouble(self.virt_hooks("cancel", run), TROUBLE, run)
 
     def test_ignores_term(self):
-        self.tracing_script("qemu", f"trap '' TERM; echo $$ > {self.path('pid')}; while :; do {self.door.wait}; done")
-        self.start("[Scripts]\nKillAfter=200ms\n")
+        """It is told first, and killed when its grace is over."""
+        told = self.path("told")
+        self.tracing_script("qemu", f"trap ': > {told}' TERM; echo $$ > {self.path('pid')}; while :; do {self.door.wait}; done")
+        self.start(f"[Scripts]\nKillAfter={span(400)}\n")
         call = self.send()
         pid = self.read_pid()
         self.cancel(self.only_id())
-        self.assertTrue(is_alive(pid))
         run = self.assert_cancelled(call)
+        self.assertTrue(os.path.exists(told))
         self.assertFalse(is_alive(pid))
         self.assertEqual(self.get_run(run)["results"][0]["signal"], signal.SIGKILL)
 
@@ -310,14 +311,12 @@ class Cancel(RunsTestCase):
 
     def test_setsid(self):
         """What has detached itself does not keep the run; whether it ends, too, is a matter of cgroups."""
-        self.tracing_script("qemu", f"setsid sh -c 'echo $$ > {self.path('pid')}; exec sleep 60' &\n{self.door.wait}")
+        self.tracing_script("qemu", f"setsid sh -c 'echo $$ > {self.path('pid')}; exec sleep 600' &\n{self.door.wait}")
         self.start()
         call = self.send()
         self.read_pid()
-        before = time.monotonic()
         self.cancel(self.only_id())
         self.assert_cancelled(call)
-        self.assertLess(time.monotonic() - before, 4)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from unittest import mock
 from command import TROUBLE, USAGE, VIRT_HOOKS, CommandTestCase, parse_json, wait_until
 import harness
 import tap
-from client import BUS_NAME, INTERFACE, OBJECT_PATH
+from client import BUS_NAME, FACTOR, INTERFACE, OBJECT_PATH
 from gi.repository import GLib
 from samples import GUEST, NETWORK, domain, network, port
 
@@ -389,7 +389,7 @@ class Json(MonitorTestCase):
             self.assertEqual(parse_json(process.stdout.readline().decode()), {"event": "ServiceGone"})
             process.stdout.close()
             self.start()
-            self.assertEqual(process.wait(10), -signal.SIGPIPE)
+            self.assertEqual(process.wait(10 * FACTOR), -signal.SIGPIPE)
             self.assertEqual(process.stderr.read(), b"")
 
 

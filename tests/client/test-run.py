@@ -313,7 +313,7 @@ class Output(RunTestCase):
 
 
 class Waiting(RunTestCase):
-    BUS_TIMEOUT = 0.3
+    BUS_TIMEOUT = 0.3 * FACTOR
 
     def setUp(self):
         super().setUp()

@@ -604,12 +604,14 @@ static void test_a_background_child_can_go_on_writing(void **state) {
         const char *file = sandbox_path(*state, "written");
         Child child;
 
-        child_open(&child, *state,
-                   "{ sleep 0.05; head -c 500000 /dev/zero && head -c 500000 /dev/zero >&2 && "
-                   ": >$DIR/written; } &");
+        child_open(
+                &child, *state,
+                "{ until [ -e $DIR/go ]; do sleep 0.02; done; head -c 500000 /dev/zero && head -c 500000 /dev/zero >&2 && "
+                ": >$DIR/written; } &");
         child_run(&child);
         assert_int_equal(access(file, F_OK), -1);
         child.process = process_free(child.process); /* the pipes are the drain's */
+        (void) sandbox_file(*state, "go", 0644, "");
         loop_until_file(*state, file);
         child_close(&child);
 }
