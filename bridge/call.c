@@ -163,6 +163,17 @@ static int reply_verdict(Call *call) {
         return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
 }
 
+/* The message gets a copy of the descriptor, and we let go of ours, so that none more is needed. */
+static int append_fd(sd_bus_message *reply, int *fd) {
+        int r;
+
+        descriptors_give_spare();
+        r = sd_bus_message_append(reply, "h", *fd);
+        *fd = close_fd(*fd);
+        descriptors_take_spare();
+        return r;
+}
+
 static int append_details(sd_bus_message *reply, const Run *run) {
         int r;
 
@@ -199,11 +210,32 @@ static int reply_raw(Call *call) {
                 return r;
         r = sd_bus_message_new_method_return(call->message, &reply);
         if (r >= 0)
-                r = sd_bus_message_append(reply, "sihhs", run_outcome_to_string(run->outcome),
-                                          run->status, call->output_fd, call->errors_fd, run->id);
+                r = sd_bus_message_append(reply, "si", run_outcome_to_string(run->outcome),
+                                          run->status);
+        if (r >= 0)
+                r = append_fd(reply, &call->output_fd);
+        if (r >= 0)
+                r = append_fd(reply, &call->errors_fd);
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "s", run->id);
         if (r >= 0)
                 r = append_details(reply, run);
         return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
+}
+
+/* What ran has run, and the caller must not take this for a verdict, nor for a call that never ran.
+ */
+static void reply_without_result(Call *call, int r) {
+        const Run *run = call->run;
+
+        r = bus_reply_errorf(
+                call->message, SD_BUS_ERROR_FAILED,
+                "The %s hook '%s' for '%s' has run (%s), but its result cannot be sent: %s: "
+                "GetRun('%s') has it",
+                hook_type_to_string(run->request->operation.type), run->request->operation.name,
+                run->request->object, run_outcome_to_string(run->outcome), strerror(-r), run->id);
+        if (r < 0)
+                log_warning("A call could not be answered, ignoring: %s", strerror(-r));
 }
 
 /* The reply goes first, then the signal: no caller waits for the observers. */
@@ -214,7 +246,7 @@ static void on_run_done(Run *run, void *userdata) {
 
         r = call->raw ? reply_raw(call) : reply_verdict(call);
         if (r < 0)
-                call_reply_error(call, r, NULL);
+                reply_without_result(call, r);
         call->message = sd_bus_message_unref(call->message);
 
         bridge->n_runs++;

@@ -6,6 +6,7 @@
 
 #include "descriptors.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 
 #include "log.h"
@@ -15,6 +16,7 @@
 
 static struct rlimit initial, current;
 static bool known;
+static int spare = -EBADF;
 
 void descriptors_raise_limit(void) {
         if (getrlimit(RLIMIT_NOFILE, &initial) < 0)
@@ -31,6 +33,15 @@ void descriptors_raise_limit(void) {
 void descriptors_restore_limit(void) {
         if (known)
                 (void) setrlimit(RLIMIT_NOFILE, &initial);
+}
+
+void descriptors_take_spare(void) {
+        if (spare < 0)
+                spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void descriptors_give_spare(void) {
+        spare = close_fd(spare);
 }
 
 bool descriptors_are_short(int fd) {

@@ -15,5 +15,12 @@ void descriptors_raise_limit(void);
 /* Gives a child the limit that we were started with. Async-signal-safe. */
 void descriptors_restore_limit(void);
 
+/*
+ * One descriptor is kept to spare, so that a reply that carries some can be made whatever else has
+ * used them all up: give it back, let the message have its copy, close the original, take it again.
+ */
+void descriptors_take_spare(void);
+void descriptors_give_spare(void);
+
 /* Whether FD, just opened for a script or a document, eats into what is kept for the bus. */
 bool descriptors_are_short(int fd);

@@ -19,6 +19,7 @@
 
 #include "child.h"
 #include "descriptors.h"
+#include "log.h"
 
 enum {
         COPY_OK = 0,
@@ -96,10 +97,13 @@ static void give_document(Intake *intake) {
 
 static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void *userdata) {
         Intake *intake = userdata;
-        int status;
+        int status = W_EXITCODE(COPY_UNREADABLE, 0);
+        pid_t pid = waitpid(intake->pid, &status, WNOHANG);
 
-        if (waitpid(intake->pid, &status, WNOHANG) != intake->pid)
+        if (pid == 0 || (pid < 0 && errno == EINTR))
                 return 0;
+        if (pid < 0) /* somebody else waited for it: the copy may be anything */
+                log_error("The end of the copying of a document was lost: %m");
         intake->pid = 0;
         intake->source = sd_event_source_disable_unref(intake->source);
 

@@ -174,7 +174,8 @@ static int watch_signals(sd_event *event, Bridge *bridge) {
 }
 
 static void block_signals(void) {
-        struct sigaction ignore = { .sa_handler = SIG_IGN };
+        const struct sigaction ignore = { .sa_handler = SIG_IGN },
+                               child = { .sa_handler = SIG_DFL };
         sigset_t set;
 
         (void) sigemptyset(&set);
@@ -184,6 +185,7 @@ static void block_signals(void) {
         (void) sigprocmask(SIG_BLOCK, &set, NULL);
         (void) sigaction(SIGPIPE, &ignore,
                          NULL); /* a script that closes its stdin is no reason to die */
+        (void) sigaction(SIGCHLD, &child, NULL); /* whoever started us may have ignored it */
 }
 
 /* Started without standard descriptors, we would give their numbers to sockets and pipes. */
@@ -261,6 +263,7 @@ int main(int argc, char **argv) {
         open_standard_fds();
         block_signals();
         descriptors_raise_limit();
+        descriptors_take_spare();
         xmlInitParser();
         r = serve(&options);
         xmlCleanupParser();

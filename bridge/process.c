@@ -194,7 +194,8 @@ static void output_hand_over(Process *process, sd_event_source **source, int *fd
 
 static void signal_all(const Process *process, int signal) {
         /* Until we wait for the child nobody else gets its number, nor its group's. */
-        (void) kill(-process->pid, signal);
+        if (!process->lost)
+                (void) kill(-process->pid, signal);
         if (process->cgroup)
                 cgroup_signal(process->cgroup, signal);
 }
@@ -219,7 +220,7 @@ static void process_finish(Process *process) {
 }
 
 bool process_failed(const Process *process) {
-        return !WIFEXITED(process->status) || WEXITSTATUS(process->status) != 0;
+        return process->lost || !WIFEXITED(process->status) || WEXITSTATUS(process->status) != 0;
 }
 
 /* The pipe whose text still counts, and for how long. Returns -EBADF where none does. */
@@ -287,7 +288,7 @@ static void read_rest(sd_event_source **source, int *fd, Capture *capture) {
 /* Whether anything of what the child started lives that is to end. */
 static bool has_rest(const Process *process) {
         return process->cgroup ? cgroup_is_populated(process->cgroup)
-                               : proc_group_has_others(process->pid);
+                               : !process->lost && proc_group_has_others(process->pid);
 }
 
 static int on_rest_poll(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -335,12 +336,8 @@ static bool child_status(Process *process) {
         if (r < 0 && errno == EINTR)
                 return false;
         if (r < 0) {
-                /*
-                 * Somebody else waited for our child: nothing is known of it, so it did not
-                 * succeed.
-                 */
                 log_error("%s: its end was lost: %m", process->name);
-                process->status = SIGKILL;
+                process->lost = true;
                 return true;
         }
         if (info.si_pid == 0)

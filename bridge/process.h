@@ -47,6 +47,7 @@ typedef struct ProcessSpec {
 struct Process {
         pid_t pid;
         int status; /* as wait(2) has it, once it is done */
+        bool lost; /* once it is done: somebody else waited for it, and how it ended is not known */
         struct rusage usage;
         uint64_t started, ended; /* microseconds of CLOCK_MONOTONIC */
         uint64_t started_at;     /* microseconds of CLOCK_REALTIME */
@@ -88,7 +89,10 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
  */
 void process_kill(Process *process, int signal);
 
-/* Whether the child, which is done, ended in any other way than with status 0. */
+/*
+ * Whether the child, which is done, ended in any other way than with status 0, or in a way that is
+ * not known.
+ */
 bool process_failed(const Process *process);
 
 /*

@@ -149,7 +149,7 @@ static int append_result(sd_bus_message *message, const ScriptResult *result, bo
         if (r >= 0)
                 r = append_bytes(message, "path", result->script->path,
                                  strlen(result->script->path));
-        if (r >= 0)
+        if (r >= 0 && !result->lost)
                 r = sd_bus_message_append(message, "{sv}", exited ? "status" : "signal", "i",
                                           exited ? WEXITSTATUS(result->status)
                                                  : WTERMSIG(result->status));

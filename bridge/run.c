@@ -226,6 +226,7 @@ static const ScriptResult *run_take_result(Run *run, const Script *script) {
         *result = (ScriptResult){
                 .script = script,
                 .status = process->status,
+                .lost = process->lost,
                 .started = process->started_at,
                 .duration = process->ended - process->started,
                 .user = timeval_usec(&process->usage.ru_utime),
@@ -256,6 +257,19 @@ static void run_take_failure(Run *run, const ScriptResult *result) {
                  script_error_reason(result->script->name, status));
         run->status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
         run->failure = result;
+}
+
+/*
+ * Nobody knows how the script ended: that is our trouble, and no verdict, so it does not replace
+ * one.
+ */
+static void run_take_loss(Run *run, const Script *script) {
+        if (run->failed)
+                return;
+        run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED,
+                      "see what it did, and call again if it should run again",
+                      "%s has run, but how it ended is not known: another process waited for it",
+                      script->name);
 }
 
 /*
@@ -297,7 +311,9 @@ static void on_process_done(Process *process, void *userdata) {
         const ScriptResult *result = run_take_result(run, script);
 
         if (!run->ending) {
-                if (process_failed(process))
+                if (process->lost)
+                        run_take_loss(run, script);
+                else if (process_failed(process))
                         run_take_failure(run, result);
                 else if (run->request->operation.filter && !run->failed)
                         run_take_output(run, script);

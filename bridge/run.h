@@ -19,13 +19,13 @@
 #include "settings.h"
 
 typedef enum RunOutcome {
-        RUN_SUCCESS,        /* all scripts ended with status 0 */
-        RUN_NO_SCRIPT,      /* there was none */
-        RUN_FAILED,         /* the last one that failed ended with another status */
-        RUN_KILLED,         /* the last one that failed was killed by a signal */
-        RUN_TIMED_OUT,      /* ended by us, since its time was over */
-        RUN_CANCELLED,      /* ended by us, since somebody asked for it */
-        RUN_REFUSED,        /* a script must not be run, or could not be started */
+        RUN_SUCCESS,   /* all scripts ended with status 0 */
+        RUN_NO_SCRIPT, /* there was none */
+        RUN_FAILED,    /* the last one that failed ended with another status */
+        RUN_KILLED,    /* the last one that failed was killed by a signal */
+        RUN_TIMED_OUT, /* ended by us, since its time was over */
+        RUN_CANCELLED, /* ended by us, since somebody asked for it */
+        RUN_REFUSED,   /* a script must not be run, could not be started, or its end was lost */
         RUN_INVALID_OUTPUT, /* a filter's output is not what the operation can go on with */
         RUN_OUTCOME_MAX,
 } RunOutcome;
@@ -49,6 +49,7 @@ typedef struct RunContext {
 typedef struct ScriptResult {
         const Script *script; /* the run's own */
         int status;           /* as wait(2) has it */
+        bool lost;            /* but it is not known */
         uint64_t started;     /* microseconds of CLOCK_REALTIME */
         uint64_t duration;    /* microseconds */
         uint64_t user,

@@ -122,6 +122,13 @@ class Process(HooksTestCase):
         self.assertEqual(self.probe(path).get("blocked", []), [])
         self.assertEqual(self.probe(path).get("handled", []), [])
 
+    def test_children_that_are_ignored(self):
+        """Whoever started the service may not have wanted to know of its own children; we want to know of ours."""
+        self.script("qemu", "exit 3")
+        self.start(prefix=("env", "--ignore-signal=CHLD"))
+        reply = self.client.hook("qemu", "web-01", "start", samples.domain())
+        self.assert_error(reply, "ScriptFailed", "exit status 3")
+
     def test_shell_sees_default_signals(self):
         """The same for a script in sh, through the kernel's eyes."""
         out = shlex.quote(self.path("status"))

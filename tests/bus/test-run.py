@@ -3,15 +3,18 @@
 """Run: documents by file descriptor, and raw results."""
 
 import fcntl
+import itertools
 import os
+import resource
 import signal
 import tempfile
+import unittest
 
 import samples
 import tap
 from client import INVALID_ARGS, wait_until
 from gi.repository import GLib
-from harness import failure_text
+from harness import WRAPPER, failure_text
 from run_case import RunTestCase
 from samples import GUEST, NETWORK, domain, hook_data, network, port
 
@@ -334,6 +337,25 @@ class Results(RunTestCase):
     def test_large_output(self):
         document = samples.large_domain(3 << 20)
         self.assert_result(self.run_script("cat", "migrate", document), "success", 0, output=document)
+
+    @unittest.skipIf(WRAPPER, "valgrind has descriptors of its own")
+    def test_result_needs_no_free_descriptor(self):
+        """Something else has used them all up by the time that the scripts have ended: the result comes all the same."""
+        gate = self.gate()
+        self.tracing_script("qemu", f"{gate.wait}; cat; echo words >&2; exit 5")
+        self.start()
+        call = self.client.send_run("qemu", GUEST, "migrate", self.sealed(domain()))
+        self.wait_traced("qemu web-01 migrate begin -")
+        pid = self.services[0].process.pid
+        used = {int(name) for name in os.listdir(f"/proc/{pid}/fd")}
+        free = next(number for number in itertools.count() if number not in used)
+        _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, hard))
+        gate.open()
+        self.assert_result(call.wait(), "failed", 5, errors="words\n", effect="abort",
+                           reason="qemu exited with status 5")
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+
 
 if __name__ == "__main__":
     tap.main()

@@ -298,6 +298,24 @@ static void test_the_copying_child_holds_no_other_descriptor(void **state) {
         copy_close(&copy);
 }
 
+static void test_a_lost_copy_is_unreadable(void **state) {
+        siginfo_t info;
+        Copy copy;
+        int fd;
+
+        fd = open(sandbox_file(*state, "document", 0644, "text"), O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        copy_start(&copy, *state, fd, MAX);
+        /* Somebody else waits for the only child that there is. */
+        assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
+        log_start(*state);
+        copy_finish(&copy);
+        assert_non_null(strstr(log_end(*state), "was lost"));
+        assert_int_equal(copy.r, -EIO);
+        copy_close(&copy);
+        (void) close(fd);
+}
+
 static void free_at_once(Intake *intake, int r, Bytes *document, void *userdata) {
         intake_free(intake);
         *(bool *) userdata = true;
@@ -336,6 +354,7 @@ int main(void) {
                 sandboxed(test_a_silent_pipe_holds_nobody_up),
                 sandboxed(test_a_copy_can_be_given_up),
                 sandboxed(test_the_copying_child_holds_no_other_descriptor),
+                sandboxed(test_a_lost_copy_is_unreadable),
                 sandboxed(test_the_intake_may_be_freed_when_it_is_done),
         };
 

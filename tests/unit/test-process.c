@@ -459,6 +459,31 @@ static void test_the_exit_status_is_told(void **state) {
         }
 }
 
+/* Waits for the child in our stead. */
+static void steal_child(pid_t pid) {
+        siginfo_t info;
+
+        assert_int_equal(waitid(P_PID, (id_t) pid, &info, WEXITED), 0);
+}
+
+static void test_a_lost_end_is_no_signal(void **state) {
+        Child child;
+
+        child_open(&child, *state, "echo printed; echo said >&2");
+        child.spec.error_grace = USEC_PER_SEC;
+        child_start(&child);
+        steal_child(child.process->pid);
+        log_start(*state);
+        child_wait(&child);
+        assert_non_null(strstr(log_end(*state), "its end was lost"));
+        assert_true(child.process->lost);
+        assert_true(process_failed(child.process));
+        assert_string_equal(output_of(&child), "printed\n");
+        assert_string_equal(error_of(&child), "said\n");
+        process_kill(child.process, SIGKILL); /* nobody: the number may be another one's */
+        child_close(&child);
+}
+
 static void test_a_fatal_signal_is_told(void **state) {
         Child child;
 
@@ -909,6 +934,7 @@ int main(void) {
                 sandboxed(test_what_is_kept_is_capped),
                 sandboxed(test_an_odd_cap_is_used_up),
                 sandboxed(test_the_exit_status_is_told),
+                sandboxed(test_a_lost_end_is_no_signal),
                 sandboxed(test_a_fatal_signal_is_told),
                 sandboxed(test_the_times_are_told),
                 sandboxed(test_a_file_that_is_not_there_ends_with_127),

@@ -780,6 +780,53 @@ static void test_an_unsafe_script_refuses_the_run(void **state) {
         stage_close(&stage);
 }
 
+static void test_a_lost_end_is_our_trouble(void **state) {
+        siginfo_t info;
+        Stage stage;
+
+        stage_open(&stage, *state);
+        add_script(&stage, "qemu.d/10-a", "exit 0");
+        add_script(&stage, "qemu.d/20-b", ": >$DIR/ran");
+        set_run(&stage, new_request(HOOK_QEMU, "web-01", "reconnect", DOMAIN, false));
+        run_start(stage.run, on_done, &stage);
+        /* Somebody else waits for the child. */
+        assert_int_equal(waitid(P_PID, (id_t) run_pid(stage.run), &info, WEXITED), 0);
+        log_start(*state);
+        loop_until(stage.sandbox, &stage.done);
+        (void) log_end(*state);
+        assert_own_failure(
+                &stage, RUN_REFUSED, ERROR_SCRIPT_REFUSED,
+                "qemu.d/10-a has run, but how it ended is not known: another process waited for it",
+                "call again");
+        assert_int_equal(stage.run->scripts, 2);
+        assert_true(stage.run->results[0].lost);
+        assert_false(stage.run->results[1].lost);
+        assert_int_equal(access(sandbox_path(*state, "ran"), F_OK), 0);
+        stage_close(&stage);
+}
+
+static void test_a_lost_end_replaces_no_verdict(void **state) {
+        siginfo_t info;
+        Stage stage;
+
+        stage_open(&stage, *state);
+        add_script(&stage, "qemu.d/10-a", "exit 3");
+        add_script(&stage, "qemu.d/20-b", "exec sleep " FOREVER);
+        set_run(&stage, new_request(HOOK_QEMU, "web-01", "start", DOMAIN, false));
+        run_start(stage.run, on_done, &stage);
+        while (stage.run->scripts < 1)
+                assert_true(sd_event_run(stage.sandbox->event, 20 * USEC_PER_SEC) >= 0);
+        assert_int_equal(kill(run_pid(stage.run), SIGKILL), 0);
+        assert_int_equal(waitid(P_PID, (id_t) run_pid(stage.run), &info, WEXITED), 0);
+        log_start(*state);
+        loop_until(stage.sandbox, &stage.done);
+        (void) log_end(*state);
+        assert_int_equal(stage.run->outcome, RUN_FAILED);
+        assert_int_equal(stage.run->status, 3);
+        assert_true(stage.run->results[1].lost);
+        stage_close(&stage);
+}
+
 static void test_scripts_that_cannot_be_looked_up_refuse_the_run(void **state) {
         Stage stage;
 
@@ -1015,6 +1062,8 @@ int main(void) {
                 sandboxed(test_a_run_that_is_freed_takes_its_scripts_along),
                 sandboxed(test_a_run_that_lasts_is_told_of),
                 sandboxed(test_an_unsafe_script_refuses_the_run),
+                sandboxed(test_a_lost_end_is_our_trouble),
+                sandboxed(test_a_lost_end_replaces_no_verdict),
                 sandboxed(test_scripts_that_cannot_be_looked_up_refuse_the_run),
                 sandboxed(test_a_script_without_interpreter_fails_as_in_libvirt),
                 sandboxed(test_the_caller_is_told_when_scripts_start),
