@@ -11,6 +11,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "text.h"
+
 void capture_clear(Capture *capture) {
         free(capture->head);
         free(capture->tail);
@@ -114,4 +116,15 @@ int capture_text(const Capture *capture, char **ret, size_t *ret_size) {
         *ret = text;
         *ret_size = size;
         return 0;
+}
+
+int capture_take_document(Capture *capture, Bytes **ret) {
+        size_t size = capture->head ? strnlen(capture->head, capture->head_size) : 0;
+
+        *ret = NULL;
+        if (capture_lost(capture) > 0)
+                return -E2BIG;
+        if (size == 0 || text_is_blank(capture->head, size))
+                return 0;
+        return bytes_new_take(ret, TAKE_PTR(capture->head), size);
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "util.h"
+#include "bytes.h"
 
 typedef struct Capture {
         size_t head_max; /* bytes kept from the start */
@@ -37,3 +37,9 @@ uint64_t capture_lost(const Capture *capture);
  * follows the text. Ownership: the caller frees *ret. Returns 0 or -ENOMEM.
  */
 int capture_text(const Capture *capture, char **ret, size_t *ret_size);
+
+/*
+ * Takes the head away, up to its first NUL, as a document: *ret is NULL where that is blank.
+ * Returns 0; -E2BIG where something is missing; or -ENOMEM.
+ */
+int capture_take_document(Capture *capture, Bytes **ret);

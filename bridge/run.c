@@ -278,25 +278,21 @@ static void run_take_loss(Run *run, const Script *script) {
  */
 static void run_take_output(Run *run, const Script *script) {
         Capture *output = &run->process->output;
-        Bytes *bytes = NULL;
-        size_t size;
+        Bytes *bytes;
+        int r;
 
-        if (capture_lost(output) > 0) {
+        r = capture_take_document(output, &bytes);
+        if (r == -E2BIG)
                 run_fail_with(run, RUN_INVALID_OUTPUT, ERROR_INVALID_OUTPUT,
                               "print less, or raise MaxOutput= in virt-hooks.conf",
                               "%s printed %" PRIu64 " bytes, more than the %" PRIu64
                               " that are allowed",
                               script->name, output->total, run->context->settings->max_output);
-                return;
-        }
-        size = strnlen(output->head ? output->head : "", output->head_size);
-        if (text_is_blank(output->head, size))
-                return;
-        if (bytes_new_take(&bytes, TAKE_PTR(output->head), size) < 0) {
+        else if (r < 0)
                 run_fail_with(run, RUN_INVALID_OUTPUT, ERROR_INVALID_OUTPUT, "try again",
                               "the output of %s did not fit into memory", script->name);
+        if (r < 0 || !bytes)
                 return;
-        }
         bytes_unref(run->output);
         run->output = bytes;
         bytes_unref(run->current);

@@ -7,36 +7,12 @@
 
 #include "journal-history.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <systemd/sd-journal.h>
 
+#include "journal-entry.h"
 #include "journal-ids.h"
 #include "message-json.h"
-#include "quantity.h"
-
-/* The journal's fields and the interface's keys. */
-static const struct {
-        const char *field, *key;
-        bool number;
-} fields[] = {
-        { JOURNAL_FIELD_RUN, "run", false },
-        { JOURNAL_FIELD_TYPE, "type", false },
-        { JOURNAL_FIELD_OBJECT, "object", false },
-        { JOURNAL_FIELD_OPERATION, "operation", false },
-        { JOURNAL_FIELD_SUBOPERATION, "suboperation", false },
-        { JOURNAL_FIELD_EXTRA, "extra", false },
-        { JOURNAL_FIELD_UUID, "uuid", false },
-        { JOURNAL_FIELD_OUTCOME, "outcome", false },
-        { JOURNAL_FIELD_EFFECT, "effect", false },
-        { JOURNAL_FIELD_REASON, "reason", false },
-        { JOURNAL_FIELD_SCRIPT, "script", false },
-        { JOURNAL_FIELD_EXIT_STATUS, "status", true },
-        { JOURNAL_FIELD_SIGNAL, "signal", true },
-        { JOURNAL_FIELD_DURATION_USEC, "duration_usec", true },
-        { JOURNAL_FIELD_STARTED_AT, "started_at", true },
-        { JOURNAL_FIELD_VIA, "via", false },
-};
 
 static int add_match(sd_journal *journal, const char *field, const char *value) {
         _cleanup_free_ char *match = NULL;
@@ -79,39 +55,21 @@ static int add_matches(sd_journal *journal, const HistoryQuery *query) {
         return r;
 }
 
-static int take_field(sd_journal *journal, size_t i, json_object *run) {
-        size_t skip = strlen(fields[i].field) + 1, size;
-        _cleanup_free_ char *text = NULL;
-        const void *data;
-        uint64_t n;
-        int r;
-
-        r = sd_journal_get_data(journal, fields[i].field, &data, &size);
-        if (r == -ENOENT)
-                return 0;
-        if (r < 0)
-                return r;
-        if (size < skip)
-                return 0;
-        if (!fields[i].number)
-                return json_take_bytes(run, fields[i].key, (const char *) data + skip, size - skip);
-        text = strndup((const char *) data + skip, size - skip);
-        if (!text)
-                return -ENOMEM;
-        return quantity_parse_number(text, &n) < 0
-                       ? 0
-                       : json_take(run, fields[i].key, json_object_new_uint64(n));
-}
-
 static int read_entry(sd_journal *journal, json_object **ret) {
         _cleanup_(json_put_pointer) json_object *run = json_object_new_object();
-        int r;
+        const char *field;
 
         if (!run)
                 return -ENOMEM;
-        for (size_t i = 0; i < ELEMENTS(fields); i++) {
-                r = take_field(journal, i, run);
-                if (r < 0)
+        for (size_t i = 0; (field = journal_entry_field(i)); i++) {
+                const void *data;
+                size_t size;
+                int r;
+
+                r = sd_journal_get_data(journal, field, &data, &size);
+                if (r >= 0)
+                        r = journal_entry_take(run, i, data, size);
+                if (r < 0 && r != -ENOENT)
                         return r;
         }
         *ret = TAKE_PTR(run);

@@ -171,6 +171,46 @@ static void test_a_cleared_capture_can_be_used_again(void **state) {
         capture_clear(&capture);
 }
 
+/* Takes TEXT, of SIZE bytes, as a filter's output; EXPECTED is NULL where there is nothing. */
+static void assert_document(const char *text, size_t size, const char *expected) {
+        Capture capture = { .head_max = 64 };
+        Bytes *document;
+
+        capture_append(&capture, text, size);
+        assert_int_equal(capture_take_document(&capture, &document), 0);
+        if (expected) {
+                assert_non_null(document);
+                assert_int_equal(document->size, strlen(expected));
+                assert_memory_equal(document->data, expected, document->size);
+        } else
+                assert_null(document);
+        bytes_unref(document);
+        capture_clear(&capture);
+}
+
+static void test_a_document_ends_at_its_first_nul(void **state) {
+        assert_document("<domain/>\n", 10, "<domain/>\n");
+        assert_document("<domain/>\0<x/>", 14, "<domain/>");
+        assert_document("\0<domain/>", 10, NULL);
+}
+
+static void test_a_blank_document_is_none(void **state) {
+        assert_document("", 0, NULL);
+        assert_document(" \t\r\n\v\f", 6, NULL);
+        assert_document(" \n\0x", 4, NULL);
+}
+
+static void test_half_a_document_is_none(void **state) {
+        Capture capture = { .head_max = 4 };
+        Bytes *document;
+
+        append(&capture, "<a/>");
+        capture_append(&capture, "\n", 1);
+        assert_int_equal(capture_take_document(&capture, &document), -E2BIG);
+        assert_null(document);
+        capture_clear(&capture);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_nothing_written_is_an_empty_text),
@@ -184,6 +224,9 @@ int main(void) {
                 cmocka_unit_test(test_pieces_of_any_size_give_the_same_text),
                 cmocka_unit_test(test_memory_stays_below_the_caps),
                 cmocka_unit_test(test_a_cleared_capture_can_be_used_again),
+                cmocka_unit_test(test_a_document_ends_at_its_first_nul),
+                cmocka_unit_test(test_a_blank_document_is_none),
+                cmocka_unit_test(test_half_a_document_is_none),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
