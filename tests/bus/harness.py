@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """A bus, the real service on it, and scripts for it to run: what every bus test needs.
 
-Each test gets a temporary directory and a private dbus-daemon, which loads the project's own policy file. It writes
+Each test gets a temporary directory and a private bus, which loads the project's own policy file. It writes
 its scripts, starts the service, and calls it. When it ends, the service must end in good order, each call must have had
 its one reply, and the signals must be paired and numbered without a gap: that is checked after every test.
 
     $top_srcdir, $top_builddir   where the policy file and the service are found
+    $VIRT_HOOKS_TEST_BUS         which bus: see buses.py
     $VIRT_HOOKSD                 the service, if it is to be another one
     $VIRT_HOOKSD_WRAPPER         a command to run it under, such as "valgrind --error-exitcode=99"
     $TEST_TIMEOUT_FACTOR         how much slower than usual this machine may be
@@ -23,61 +24,18 @@ import subprocess
 import tempfile
 import unittest
 import uuid
-from xml.sax.saxutils import escape
 
+from buses import DIES_WITH_TEST, HERE, IS_ROOT, TOP_SRCDIR, new_bus, read_text
 from client import FACTOR, INTERFACE, Client, Monitor, wait_until
 from samples import domain
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-TOP_SRCDIR = os.path.abspath(os.environ.get("top_srcdir", os.path.join(HERE, os.pardir, os.pardir)))
 TOP_BUILDDIR = os.path.abspath(os.environ.get("top_builddir", TOP_SRCDIR))
 VIRT_HOOKSD = os.environ.get("VIRT_HOOKSD", os.path.join(TOP_BUILDDIR, "bridge", "virt-hooksd"))
 WRAPPER = shlex.split(os.environ.get("VIRT_HOOKSD_WRAPPER", ""))
-POLICY_FILE = os.path.join(TOP_SRCDIR, "policy", "org.virt.Hooks.conf")
-IS_ROOT = os.geteuid() == 0
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # A test that takes longer hangs.
 TEST_SECONDS = 40
-
-BUS_CONFIG = """<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <auth>EXTERNAL</auth>
-  <listen>unix:path={socket}</listen>
-  <!-- The system bus's own rules, for the project's policy to open what it needs. -->
-  <policy context="default">
-    <allow user="*"/>
-    <deny own="*"/>
-    <deny send_type="method_call"/>
-    <allow send_type="signal"/>
-    <allow send_requested_reply="true" send_type="method_return"/>
-    <allow send_requested_reply="true" send_type="error"/>
-    <allow receive_type="method_call"/>
-    <allow receive_type="method_return"/>
-    <allow receive_type="error"/>
-    <allow receive_type="signal"/>
-    <allow send_destination="org.freedesktop.DBus"/>
-  </policy>
-  <include>{policy}</include>
-  {own_rules}
-  {more}
-  <!-- The service's own caps are to be met before the bus's. -->
-  <limit name="max_replies_per_connection">50000</limit>
-  <limit name="max_connections_per_user">2000</limit>
-</busconfig>
-"""
-
-# The policy lets root alone own the name. Whoever else runs the tests gets root's rights on this bus.
-OWN_RULES = """<policy user="{user}">
-    <allow own="org.virt.Hooks"/>
-    <allow send_interface="org.virt.Hooks" send_type="signal"/>
-    <allow send_destination="org.virt.Hooks"/>
-  </policy>"""
-
-# A test that is killed takes its processes along.
-DIES_WITH_TEST = ("setpriv", "--pdeathsig", "KILL")
 
 os.umask(0o022)
 
@@ -130,11 +88,6 @@ def failure_text(path, arguments, ending, environment=None):
     return f"Hook script execution failed: internal error: Child process ({' '.join(words)}) unexpected {ending}"
 
 
-def read_text(path):
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read()
-
-
 def is_alive(pid):
     """Whether it runs: who has ended may still be waited for."""
     try:
@@ -142,31 +95,6 @@ def is_alive(pid):
             return file.read().rpartition(")")[2].split()[0] not in "ZX"
     except FileNotFoundError:
         return False
-
-
-class Bus:
-    """A dbus-daemon of the test's own."""
-
-    def __init__(self, directory, more=""):
-        self.stderr_path = os.path.join(directory, "bus.stderr")
-        self.address = f"unix:path={directory}/bus"
-        config = os.path.join(directory, "bus.conf")
-        own_rules = "" if IS_ROOT else OWN_RULES.format(user=os.geteuid())
-        with open(config, "w", encoding="utf-8") as file:
-            file.write(BUS_CONFIG.format(socket=escape(f"{directory}/bus"), policy=escape(POLICY_FILE),
-                                         own_rules=own_rules, more=more))
-        with open(self.stderr_path, "wb") as stderr:
-            self.process = subprocess.Popen(
-                [*DIES_WITH_TEST, "dbus-daemon", f"--config-file={config}", "--nofork", "--nopidfile",
-                 "--print-address"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=stderr)
-        if not self.process.stdout.readline():
-            raise AssertionError(f"dbus-daemon did not start: {read_text(self.stderr_path)}")
-
-    def stop(self):
-        self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
 
 
 class Service:
@@ -285,7 +213,7 @@ class HooksTestCase(unittest.TestCase):
         self.addCleanup(self._keep_logs)
         self.addCleanup(kill_children)
         self.hooks = self.make_directory("hooks")
-        self.bus = Bus(self.directory, self.bus_configuration)
+        self.bus = new_bus(self.directory, self.bus_configuration)
         self.addCleanup(self.bus.stop)
         self.monitor = Monitor(self.bus.address)
         self.addCleanup(self.monitor.close)

@@ -9,7 +9,7 @@ import uuid
 from unittest import mock
 
 from command import TROUBLE, USAGE, VIRT_HOOKS, CommandTestCase, parse_json, wait_until
-import harness
+import buses
 import tap
 from client import BUS_NAME, FACTOR, INTERFACE, OBJECT_PATH
 from gi.repository import GLib
@@ -217,7 +217,7 @@ class OpenBus(MonitorTestCase):
 
     def setUp(self):
         everything = '<policy context="mandatory"><allow own="*"/><allow send_destination="*"/></policy>'
-        with mock.patch.object(harness, "BUS_CONFIG", harness.BUS_CONFIG.replace("<include>{policy}</include>", everything)):
+        with mock.patch.object(buses, "CONFIG", buses.CONFIG.replace("<include>{policy}</include>", everything)):
             super().setUp()
 
     def test_forged_signals_are_not_shown(self):
@@ -315,7 +315,7 @@ class SlowReader(MonitorTestCase):
 
     def setUp(self):
         limit = '<limit name="max_outgoing_bytes">65536</limit>\n</busconfig>'
-        with mock.patch.object(harness, "BUS_CONFIG", harness.BUS_CONFIG.replace("</busconfig>", limit)):
+        with mock.patch.object(buses, "CONFIG", buses.CONFIG.replace("</busconfig>", limit)):
             super().setUp()
 
     def test_stopped_for_a_while(self):
