@@ -318,7 +318,7 @@ class Deaths(HostileTestCase):
     def test_time_limit_lets_a_script_clean_up(self):
         """SIGTERM comes first, and what the script says then does not change the verdict."""
         cleaned = self.path("cleaned")
-        self.script("qemu", f"trap 'touch {cleaned}; exit 0' TERM; sleep 600 & wait")
+        self.script("qemu", f"trap 'touch {cleaned}; exit 0' TERM; {self.gate().wait}")
         self.start(f"[Scripts]\nTimeout={span(400)}\nKillAfter=1h\n")
         reply = self.client.hook("qemu", samples.GUEST, "start", samples.domain())
         self.assert_error(reply, "TimedOut", samples.GUEST)

@@ -153,9 +153,9 @@ static const char *file(Stage *stage, const char *name) {
 
 /* SCRIPT finds the sandbox's directory in $DIR. */
 static void add_script(Stage *stage, const char *name, const char *script) {
-        (void) sandbox_script(
-                stage->sandbox, sandbox_format(stage->sandbox, "hooks/%s", name),
-                sandbox_format(stage->sandbox, "DIR=%s\n%s", stage->sandbox->directory, script));
+        (void) sandbox_script(stage->sandbox, sandbox_format(stage->sandbox, "hooks/%s", name),
+                              sandbox_format(stage->sandbox, "export DIR=%s\n%s",
+                                             stage->sandbox->directory, script));
 }
 
 static void test_outcomes_have_names(void **state) {
@@ -627,10 +627,11 @@ static void test_scripts_are_told_before_they_are_killed(void **state) {
 
         stage_open(&stage, *state);
         stage.settings->scripts[HOOK_QEMU].kill_after = UINT64_MAX;
-        cancel_when_ready(&stage, "start",
-                          "trap ': >$DIR/told; exit 0' TERM; sleep " FOREVER
-                          " & echo $! >$DIR/pid; "
-                          ": >$DIR/ready; wait");
+        cancel_when_ready(
+                &stage, "start",
+                /* A shell's child that is not yet the other program would lose the signal. */
+                "trap ': >$DIR/told; exit 0' TERM; "
+                "sh -c 'echo $$ >$DIR/pid; : >$DIR/ready; exec sleep " FOREVER "' & wait");
         loop_until(*state, &stage.done);
         assert_int_equal(stage.run->outcome, RUN_CANCELLED);
         assert_int_equal(stage.run->results[0].status, 0);
