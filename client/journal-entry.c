@@ -6,6 +6,9 @@
 
 #include "journal-entry.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "journal-ids.h"
 #include "message-json.h"
 #include "quantity.h"
@@ -53,4 +56,28 @@ int journal_entry_take(json_object *run, size_t i, const char *data, size_t size
         if (strlen(text) < size || quantity_parse_number(text, &n) < 0)
                 return 0;
         return json_take(run, fields[i].key, json_object_new_uint64(n));
+}
+
+static bool is_text(const char *data, size_t size, const char *text) {
+        return size == strlen(text) && memcmp(data, text, size) == 0;
+}
+
+/* journal_run_finished() begins with what other fields have, too; where no script has failed the
+ * reason follows, which is one of them. */
+int journal_entry_take_message(json_object *run, const char *data, size_t size) {
+        _cleanup_free_ char *about = NULL;
+        size_t n;
+
+        if (asprintf(&about, "%s %s %s: %s (%s, %" PRIu64 " ms)", json_text(run, "type"),
+                     json_text(run, "object"), json_text(run, "operation"),
+                     json_text(run, "outcome"), json_text(run, "effect"),
+                     json_number(run, "duration_usec") / 1000) < 0)
+                return -ENOMEM;
+        n = strlen(about);
+        if (size < n || !is_text(data, n, about)) /* another version's */
+                return json_take_bytes(run, "message", data, size);
+        n += strlen(": ");
+        if (size <= n || is_text(data + n, size - n, json_text(run, "reason")))
+                return 0;
+        return json_take_bytes(run, "message", data + n, size - n);
 }

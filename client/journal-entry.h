@@ -19,3 +19,9 @@ const char *journal_entry_field(size_t i);
  * "NAME=value" as the journal has it. A number that is none is left out. Returns 0 or -ENOMEM.
  */
 int journal_entry_take(json_object *run, size_t i, const char *data, size_t size);
+
+/*
+ * Adds to RUN, which has its fields already, the words of the entry's MESSAGE that are not in them:
+ * libvirt's for the failure of a script, as "message". Returns 0 or -ENOMEM.
+ */
+int journal_entry_take_message(json_object *run, const char *data, size_t size);

@@ -14,6 +14,11 @@
 #include "journal-ids.h"
 #include "message-json.h"
 
+bool history_query_set_bus(HistoryQuery *query, const Options *options) {
+        query->user = options->transport == TRANSPORT_USER;
+        return query->directory || options->transport == TRANSPORT_SYSTEM || query->user;
+}
+
 static int add_match(sd_journal *journal, const char *field, const char *value) {
         _cleanup_free_ char *match = NULL;
 
@@ -76,6 +81,11 @@ static int read_entry(sd_journal *journal, json_object **ret) {
         return 0;
 }
 
+/* A damaged entry hides no other. */
+static bool is_damaged(int r) {
+        return r == -EBADMSG || r == -EADDRNOTAVAIL;
+}
+
 /* Reads backwards into RUNS, the newest first. */
 static int read_entries(sd_journal *journal, const HistoryQuery *query, json_object *runs) {
         uint64_t n = 0, when;
@@ -90,7 +100,7 @@ static int read_entries(sd_journal *journal, const HistoryQuery *query, json_obj
                 if (r < 0 || when < query->since)
                         return r;
                 r = read_entry(journal, &run);
-                if (r == -EBADMSG || r == -EADDRNOTAVAIL) { /* a damaged entry hides no other */
+                if (is_damaged(r)) {
                         r = 0;
                         continue;
                 }
@@ -126,15 +136,19 @@ static int knows_any(sd_journal *journal, const HistoryQuery *query) {
         return r < 0 ? r : sd_journal_previous(journal);
 }
 
+static int open_journal(sd_journal **ret, const HistoryQuery *query) {
+        return query->directory ? sd_journal_open_directory(ret, query->directory, 0)
+                                : sd_journal_open(ret, SD_JOURNAL_LOCAL_ONLY);
+}
+
 int journal_history_read(const HistoryQuery *query, json_object *runs) {
         _cleanup_(json_put_pointer) json_object *newest_first = json_object_new_array();
-        sd_journal *journal = NULL;
+        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
         int r;
 
         if (!newest_first)
                 return -ENOMEM;
-        r = query->directory ? sd_journal_open_directory(&journal, query->directory, 0)
-                             : sd_journal_open(&journal, SD_JOURNAL_LOCAL_ONLY);
+        r = open_journal(&journal, query);
         if (r < 0)
                 return r;
         r = add_matches(journal, query);
@@ -144,6 +158,68 @@ int journal_history_read(const HistoryQuery *query, json_object *runs) {
                 r = reverse(newest_first, runs);
         if (r >= 0)
                 r = json_object_array_length(runs) > 0 ? 1 : knows_any(journal, query);
-        sd_journal_close(journal);
         return r;
+}
+
+/* FIELD of the entry that JOURNAL is at, without its name. Returns 1, 0 where there is none, or a
+ * negative errno. */
+static int read_field(sd_journal *journal, const char *field, const char **ret, size_t *ret_size) {
+        size_t skip = strlen(field) + 1, size;
+        const void *data;
+        int r;
+
+        r = sd_journal_get_data(journal, field, &data, &size);
+        if (r == -ENOENT || (r >= 0 && size < skip))
+                return 0;
+        if (r < 0)
+                return r;
+        *ret = (const char *) data + skip;
+        *ret_size = size - skip;
+        return 1;
+}
+
+/* The entry that JOURNAL is at becomes *RUN if its id begins with TEXT. */
+static int take_if_meant(sd_journal *journal, const char *text, json_object **run) {
+        _cleanup_(json_put_pointer) json_object *found = NULL;
+        const char *data;
+        size_t size;
+        int r;
+
+        r = read_field(journal, JOURNAL_FIELD_RUN, &data, &size);
+        if (r <= 0 || size < strlen(text) || memcmp(data, text, strlen(text)) != 0)
+                return r;
+        r = read_entry(journal, &found);
+        if (r >= 0 && *run)
+                return streq(json_text(*run, "run"), json_text(found, "run")) ? 0 : -ENOTUNIQ;
+        if (r >= 0 && (r = read_field(journal, "MESSAGE", &data, &size)) > 0)
+                r = journal_entry_take_message(found, data, size);
+        if (r >= 0)
+                *run = TAKE_PTR(found);
+        return r;
+}
+
+int journal_history_find(const HistoryQuery *query, const char *text, json_object **ret) {
+        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
+        _cleanup_(json_put_pointer) json_object *run = NULL;
+        int r;
+
+        r = open_journal(&journal, query);
+        if (r < 0)
+                return r;
+        r = sd_journal_set_data_threshold(journal, 0); /* messages are long */
+        if (r >= 0)
+                r = add_matches(journal, query);
+        if (r >= 0 && strlen(text) == UUID_TEXT_SIZE - 1) /* the index has it at once */
+                r = add_match(journal, JOURNAL_FIELD_RUN, text);
+        if (r >= 0)
+                r = sd_journal_seek_tail(journal);
+        while (r >= 0 && (r = sd_journal_previous(journal)) > 0) {
+                r = take_if_meant(journal, text, &run);
+                if (is_damaged(r))
+                        r = 0;
+        }
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(run);
+        return *ret != NULL;
 }

@@ -7,6 +7,7 @@
 
 #include <json-c/json.h>
 
+#include "options.h"
 #include "util.h"
 
 typedef struct HistoryQuery {
@@ -18,9 +19,20 @@ typedef struct HistoryQuery {
         bool user;             /* of the service on the user's bus, not of the system's */
 } HistoryQuery;
 
+/* Has QUERY look for runs of the service on the bus that OPTIONS name. Returns whether the journal
+ * has them: this machine's has those of its own buses alone. */
+bool history_query_set_bus(HistoryQuery *query, const Options *options);
+
 /*
  * Appends the runs that QUERY asks for to the array RUNS, the newest last, with the interface's
  * keys. Entries count only if root, or with user this user, wrote them: anybody can write to the
  * journal. Returns 1; 0 where the journal knows no run at all; or a negative errno.
  */
 int journal_history_read(const HistoryQuery *query, json_object *runs);
+
+/*
+ * The run whose id begins with TEXT, in the journal that QUERY names: its keys and "message", the
+ * words that libvirt would have for a failure. Returns 1; 0 where there is none; -ENOTUNIQ where
+ * there are several; or another negative errno.
+ */
+int journal_history_find(const HistoryQuery *query, const char *text, json_object **ret);

@@ -53,6 +53,16 @@ int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret) 
         return r;
 }
 
+void service_complain_no_run(const char *text) {
+        complain("there is no run '%s'; 'virt-hooks list' and 'virt-hooks history' show those "
+                 "there are",
+                 text);
+}
+
+void service_complain_ambiguous(const char *text) {
+        complain("more than one run begins with '%s'; give more of its id", text);
+}
+
 static bool is_finished(json_object *run) {
         return streq(json_text(run, "state"), "finished");
 }
@@ -73,18 +83,13 @@ int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret)
                      !streq(id, text)))
                         continue;
                 if (found) {
-                        complain("more than one run begins with '%s'; give more of its id", text);
+                        service_complain_ambiguous(text);
                         return -ENOTUNIQ;
                 }
                 found = id;
         }
-        if (!found || !*text) {
-                complain(
-                        "the service knows no run '%s'; 'virt-hooks list' and 'virt-hooks history' "
-                        "show those there are",
-                        text);
+        if (!found || !*text)
                 return -ENOENT;
-        }
         *ret = strdup(found);
         return *ret ? 0 : -ENOMEM;
 }

@@ -22,9 +22,14 @@ int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret);
 
 /*
  * The id of the run that TEXT is the beginning of; with UNFINISHED of those that run or wait.
- * Ownership: the caller frees *ret. Returns 0, or a negative errno, which has been told of.
+ * Ownership: the caller frees *ret. Returns 0; -ENOENT where the service knows none; or another
+ * negative errno, which has been told of.
  */
 int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret);
+
+/* Tells that TEXT is the beginning of no known run's id, or of several. */
+void service_complain_no_run(const char *text);
+void service_complain_ambiguous(const char *text);
 
 /* All properties of the service, an object. It is not started for that. Returns 0 or a negative
  * errno, with *error set. */

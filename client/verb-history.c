@@ -21,7 +21,6 @@ enum {
         OPTION_TYPE,
         OPTION_OBJECT,
         OPTION_FAILED,
-        OPTION_LINES,
         OPTION_DIRECTORY,
         OPTION_MEMORY,
 };
@@ -32,7 +31,7 @@ static const struct option history_options[] = {
         { "type", required_argument, NULL, OPTION_TYPE },
         { "object", required_argument, NULL, OPTION_OBJECT },
         { "failed", no_argument, NULL, OPTION_FAILED },
-        { "lines", required_argument, NULL, OPTION_LINES },
+        { "lines", required_argument, NULL, 'n' },
         { "directory", required_argument, NULL, OPTION_DIRECTORY },
         { "memory", no_argument, NULL, OPTION_MEMORY },
         {},
@@ -70,7 +69,7 @@ static int parse(int option, const char *argument) {
         case OPTION_MEMORY:
                 from_memory = true;
                 return 0;
-        default: /* -n */
+        default: /* --lines */
                 if (quantity_parse_number(argument, &query.limit) >= 0)
                         return 0;
                 complain("'%s' is no number of lines", argument);
@@ -111,20 +110,13 @@ static int read_memory(const Options *options, json_object *runs) {
         return 0;
 }
 
-/* The journal of this machine is of use for its own buses alone. */
-static bool has_journal(const Options *options) {
-        return !from_memory && (query.directory || options->transport == TRANSPORT_SYSTEM ||
-                                options->transport == TRANSPORT_USER);
-}
-
 static int history(const Options *options, int n_arguments, char **arguments) {
         _cleanup_(json_put_pointer) json_object *runs = json_object_new_array();
         int r = 0;
 
         if (!runs)
                 return trouble("out of memory");
-        query.user = options->transport == TRANSPORT_USER;
-        if (has_journal(options))
+        if (history_query_set_bus(&query, options) && !from_memory)
                 r = journal_history_read(&query, runs);
         if (r < 0)
                 return trouble("the journal cannot be read: %s", strerror(-r));

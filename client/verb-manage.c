@@ -14,9 +14,12 @@ static int cancel(const Options *options, int n_arguments, char **arguments) {
         _cleanup_free_ char *run = NULL;
         int r;
 
-        if (connection_open(&bus, options) < 0 ||
-            service_find_run(bus, arguments[0], true, &run) < 0 ||
-            connection_new_call(bus, &call, "Cancel") < 0)
+        if (connection_open(&bus, options) < 0)
+                return EXIT_TROUBLE;
+        r = service_find_run(bus, arguments[0], true, &run);
+        if (r == -ENOENT)
+                service_complain_no_run(arguments[0]);
+        if (r < 0 || connection_new_call(bus, &call, "Cancel") < 0)
                 return EXIT_TROUBLE;
         r = sd_bus_message_append(call, "s", run);
         return r < 0 || connection_call(bus, call, false, &reply) < 0 ? EXIT_TROUBLE : EXIT_SUCCESS;

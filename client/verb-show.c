@@ -1,18 +1,36 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * virt-hooks show: everything about a run, as the script wrote it.
+ * virt-hooks show: everything about a run, as the script wrote it. What the service has forgotten
+ * may still be in the journal, with less.
  */
 
 #include <inttypes.h>
 
 #include "complain.h"
 #include "connection.h"
+#include "journal-history.h"
 #include "message-json.h"
 #include "run-record.h"
 #include "service.h"
 #include "verbs.h"
 #include "when.h"
+
+enum {
+        OPTION_DIRECTORY = VERB_OPTION,
+};
+
+static const struct option show_options[] = {
+        { "directory", required_argument, NULL, OPTION_DIRECTORY },
+        {},
+};
+
+static HistoryQuery query = { .until = UINT64_MAX, .limit = UINT64_MAX };
+
+static int parse(int option, const char *argument) {
+        query.directory = argument;
+        return 0;
+}
 
 static void print_field(const char *name, const char *value) {
         _cleanup_free_ char *escaped = terminal_escape(value, strlen(value), false);
@@ -59,28 +77,50 @@ static void print_result(json_object *result) {
         print_words("End of standard output", result, "output", "output_size");
 }
 
+static void print_number(const char *name, json_object *run, const char *key) {
+        if (json_object_object_get_ex(run, key, NULL))
+                (void) printf("%12s:  %" PRIu64 "\n", name, json_number(run, key));
+}
+
+static void print_when(const char *name, json_object *run, const char *key) {
+        char when[WHEN_SIZE];
+
+        if (json_object_object_get_ex(run, key, NULL))
+                print_field(name, when_format(when, json_number(run, key)));
+}
+
 static void print_caller(json_object *run) {
         const char *comm = json_text(run, "caller_comm");
         _cleanup_free_ char *escaped = terminal_escape(comm, strlen(comm), false);
 
+        if (!json_object_object_get_ex(run, "caller_pid", NULL)) /* the journal does not know it */
+                return;
         (void) printf("%12s:  %s (pid %" PRIu64 ", uid %" PRIu64 ")\n", "Caller",
                       escaped ? escaped : "", json_number(run, "caller_pid"),
                       json_number(run, "caller_uid"));
 }
 
-/* libvirt's error ends with the script's last words, and those with the end of a line. */
+/* libvirt's error ends with the script's last words, which have lines and an end of the last. */
 static void print_message(const char *message) {
-        _cleanup_free_ char *text = strdup(message);
+        _cleanup_free_ char *escaped = NULL;
+        size_t size = strlen(message);
 
-        if (!text)
+        while (size > 0 && message[size - 1] == '\n')
+                size--;
+        escaped = terminal_escape(message, size, true);
+        if (size == 0 || !escaped)
                 return;
-        for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
-                text[n - 1] = '\0';
-        print_field("Message", text);
+        (void) printf("%12s:  ", "Message");
+        for (const char *p = escaped; *p; p++)
+                if (*p == '\n')
+                        (void) printf("\n%15s", "");
+                else
+                        (void) putchar(*p);
+        (void) putchar('\n');
 }
 
 static void print_run(json_object *run) {
-        char when[WHEN_SIZE], span[WHEN_SIZE];
+        char span[WHEN_SIZE];
         json_object *results;
 
         terminal_print(run_record_colour(run), "●");
@@ -98,8 +138,8 @@ static void print_run(json_object *run) {
         print_field("Extra", json_text(run, "extra"));
         print_field("Effect", json_text(run, "effect"));
         print_field("Reason", json_text(run, "reason"));
-        print_field("Queued", when_format(when, json_number(run, "queued_at")));
-        print_field("Started", when_format(when, json_number(run, "started_at")));
+        print_when("Queued", run, "queued_at");
+        print_when("Started", run, "started_at");
         print_field("Took", when_format_span(span, json_number(run, "duration_usec")));
         print_field("Port", json_text(run, "port_uuid"));
         print_field("Port's MAC", json_text(run, "port_mac"));
@@ -113,25 +153,77 @@ static void print_run(json_object *run) {
                         print_result(json_object_array_get_idx(results, i));
 }
 
-static int show(const Options *options, int n_arguments, char **arguments) {
+/* What is known of a run by its entry in the journal alone. */
+static void print_recorded(json_object *run) {
+        print_run(run);
+        print_field("Script", json_text(run, "script"));
+        print_number("Exit status", run, "status");
+        print_number("Signal", run, "signal");
+        print_field("Via", json_text(run, "via"));
+        (void) puts(
+                "\n    This is from the journal. The service does not know the run, or what its "
+                "scripts printed.");
+}
+
+/* Returns 1; 0 where the service does not know the run; or a negative errno, which has been told
+ * of. */
+static int ask_service(const Options *options, const char *text, json_object **ret) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-        _cleanup_(json_put_pointer) json_object *run = NULL;
         _cleanup_free_ char *id = NULL;
         int r;
 
-        if (connection_open(&bus, options) < 0 ||
-            service_find_run(bus, arguments[0], false, &id) < 0 ||
-            connection_new_call(bus, &call, "GetRun") < 0)
-                return EXIT_TROUBLE;
-        r = sd_bus_message_append(call, "s", id);
-        if (r < 0 || connection_call(bus, call, false, &reply) < 0)
-                return EXIT_TROUBLE;
-        r = message_read_dictionary(reply, &run);
+        if (connection_open(&bus, options) < 0)
+                return -EHOSTUNREACH;
+        r = service_find_run(bus, text, false, &id);
+        if (r == -ENOENT)
+                return 0;
+        if (r >= 0)
+                r = connection_new_call(bus, &call, "GetRun");
+        if (r >= 0)
+                r = sd_bus_message_append(call, "s", id);
+        if (r >= 0)
+                r = connection_call(bus, call, false, &reply);
         if (r < 0)
-                return trouble("the service's answer makes no sense: %s", strerror(-r));
+                return r;
+        r = message_read_dictionary(reply, ret);
+        if (r < 0)
+                complain("the service's answer makes no sense: %s", strerror(-r));
+        return r < 0 ? r : 1;
+}
+
+/* The same for the journal. */
+static int ask_journal(const char *text, json_object **ret) {
+        int r = *text ? journal_history_find(&query, text, ret) : 0;
+
+        if (r == -ENOTUNIQ)
+                service_complain_ambiguous(text);
+        else if (r < 0)
+                complain("the journal cannot be read: %s", strerror(-r));
+        return r;
+}
+
+/* The service is not there, which is no reason not to look into the journal. */
+static bool is_absent(int r) {
+        return r == -EHOSTUNREACH || r == -ENXIO;
+}
+
+static int show(const Options *options, int n_arguments, char **arguments) {
+        _cleanup_(json_put_pointer) json_object *run = NULL;
+        bool has_journal = history_query_set_bus(&query, options), recorded = false;
+        int asked = 0, r;
+
+        r = asked = query.directory ? 0 : ask_service(options, arguments[0], &run);
+        if ((asked == 0 || is_absent(asked)) && has_journal)
+                recorded = (r = ask_journal(arguments[0], &run)) > 0;
+        if (r == 0 && asked == 0)
+                service_complain_no_run(arguments[0]);
+        if (r <= 0)
+                return EXIT_TROUBLE;
         if (options->json)
                 json_print_line(run);
+        else if (recorded)
+                print_recorded(run);
         else
                 print_run(run);
         return EXIT_SUCCESS;
@@ -141,8 +233,10 @@ const Verb verb_show = {
         .name = "show",
         .arguments = "RUN",
         .summary = "Show everything about a run, also what its scripts printed",
-        .help = "",
+        .help = "      --directory=DIR    Look into the journal files in DIR, and do not ask the service\n",
         .min_arguments = 1,
         .max_arguments = 1,
+        .options = show_options,
+        .parse = parse,
         .run = show,
 };

@@ -26,7 +26,8 @@ typedef struct Verb {
         const char *summary;   /* half a line */
         const char *help;      /* the lines of its own options, or "" */
         int min_arguments, max_arguments;
-        const struct option *options; /* its own, ended by an empty one; NULL where it has none */
+        const struct option *options; /* its own, ended by an empty one; NULL where it has none. A
+                                         letter as value is a short option. */
 
         /* One of its own options. Returns 0, or negative where ARGUMENT is wrong, which it has
          * said. */

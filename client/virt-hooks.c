@@ -4,6 +4,7 @@
  * virt-hooks: the common options, then the subcommand with its own.
  */
 
+#include <limits.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,8 @@ static const Verb *const verbs[] = {
         &verb_run,    &verb_monitor, &verb_list,  &verb_history,  &verb_show,   &verb_cancel,
         &verb_status, &verb_scripts, &verb_check, &verb_rehearse, &verb_reload,
 };
+
+#define LETTERS_MAX 32U
 
 enum {
         OPTION_SYSTEM = 0x100,
@@ -118,17 +121,31 @@ static struct option *merge_options(const Verb *verb) {
         return merged;
 }
 
+/* The letters of VERB's own options, all of which have an argument, behind the common ones. */
+static void find_letters(const Verb *verb, char letters[static LETTERS_MAX]) {
+        size_t n = strlen(strcpy(letters, verb ? "hH:M:" : "+hH:M:"));
+
+        for (const struct option *o = verb ? verb->options : NULL; o && o->name; o++)
+                if (o->val <= UCHAR_MAX && n + 3 <= LETTERS_MAX) {
+                        letters[n++] = (char) o->val;
+                        letters[n++] = ':';
+                }
+        letters[n] = '\0';
+}
+
 /*
  * Reads options, with VERB its own as well, without it up to the first argument.
  * Returns -1 to go on, else the exit status.
  */
 static int read_options(Options *options, const Verb *verb, int argc, char **argv) {
         _cleanup_free_ struct option *table = merge_options(verb);
+        char letters[LETTERS_MAX];
         int c;
 
         if (!table)
                 return trouble("out of memory");
-        while ((c = getopt_long(argc, argv, verb ? "hH:M:n:" : "+hH:M:", table, NULL)) >= 0) {
+        find_letters(verb, letters);
+        while ((c = getopt_long(argc, argv, letters, table, NULL)) >= 0) {
                 if (take_common_option(options, c, optarg))
                         continue;
                 if (c == 'h') {
@@ -142,11 +159,8 @@ static int read_options(Options *options, const Verb *verb, int argc, char **arg
                         (void) puts(PACKAGE_STRING);
                         return EXIT_SUCCESS;
                 }
-                if (c == '?' || !verb || !verb->parse || verb->parse(c, optarg) < 0) {
-                        if (c != '?' && (!verb || !verb->parse))
-                                complain("there is no such option here; see --help");
+                if (c == '?' || verb->parse(c, optarg) < 0)
                         return EXIT_USAGE;
-                }
         }
         return -1;
 }

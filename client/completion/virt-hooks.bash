@@ -112,6 +112,7 @@ _virt_hooks_options() {
     history)
         options+=' --since= --until= --type= --object= --failed --lines= --directory= --memory'
         ;;
+    show) options+=' --directory=' ;;
     check) options+=' --config=' ;;
     rehearse) options+=' --hooks-directory= --operations= --port-xml= --config=' ;;
     esac

@@ -4,6 +4,7 @@
 
 import glob
 import os
+import re
 import shutil
 import time
 
@@ -170,6 +171,97 @@ class Written(HistoryTestCase):
         self.assertEqual([("started_at" in run, run.get("duration_usec")) for run in runs], [
             (False, None), (False, 2**64 - 1), (False, 1234)])
         self.assertEqual(len(self.history().lines), 4)
+
+
+class Show(HistoryTestCase):
+    """A run that the service has forgotten is shown from the journal: history has led there."""
+
+    def show(self, run, *arguments, **keywords):
+        return self.bare("show", run, *arguments, **keywords)
+
+    def shown(self, run, *arguments):
+        result = self.assert_done(self.show(run, *arguments))
+        return result.text, dict(re.findall(r"(?m)^ *(\S[^:\n]*):  (.*)$", result.text))
+
+    def ids(self):
+        return [run["run"] for run in self.history("--json").objects]
+
+    def test_after_a_restart(self):
+        self.start_logged()
+        self.call_several()
+        _, failed, _, killed = self.ids()
+        whole, = self.assert_done(self.show(failed, "--json")).objects
+        self.services[-1].stop()
+        self.start_logged()
+        text, fields = self.shown(failed[:8])
+        self.assertEqual(text.split("\n")[0], "● qemu start: failed")
+        self.assertEqual({name: fields[name] for name in ("Run", "Object", "Effect", "Reason", "Script", "Exit status", "Uuid")},
+                         {"Run": failed, "Object": GUEST, "Effect": "abort", "Reason": "qemu exited with status 3",
+                          "Script": f"{self.hooks}/qemu", "Exit status": "3", "Uuid": whole["uuid"]})
+        self.assertEqual(fields["Message"], whole["message"])
+        self.assertLessEqual({"Caller", "Queued", "Signal", "Via"} & fields.keys(), set())
+        self.assertIn("The service does not know the run", text)
+        run, = self.assert_done(self.show(failed, "--json")).objects
+        self.assertEqual(run, {key: whole[key] for key in run.keys() & whole.keys()} |
+                         {"script": f"{self.hooks}/qemu", "status": 3})
+        self.assertEqual(self.shown(killed)[1]["Signal"], "9")
+
+    def test_the_service_comes_first(self):
+        """It knows more."""
+        self.start_logged()
+        self.call_several()
+        self.assertIn(f"\n    {self.hooks}/network\n      killed by signal 9,", self.shown(self.ids()[-1])[0])
+
+    def test_without_the_service(self):
+        """A line says so; the run is shown all the same."""
+        self.start_logged()
+        self.call_several()
+        self.services[-1].stop()
+        for environment, fragment in (({}, "start virt-hooksd"), ({"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}, "bus")):
+            result = self.show(self.ids()[0], **environment)
+            self.assertEqual(result.status, 0)
+            self.assertIn("● qemu prepare: success\n", result.text)
+            self.assertRegex(result.complaint, rf"\Avirt-hooks: [^\n]*{fragment}[^\n]*\n\Z")
+
+    def test_words(self):
+        """All that a failed script said, line by line, and harmless."""
+        self.script("qemu", r"printf 'first\n\n second \033[31m\n' >&2; head -c 100000 /dev/zero | tr '\0' a >&2; exit 3")
+        self.start_logged("[Bridge]\nMaxStderr=1M\n")
+        run = self.call("qemu", GUEST, "start", domain())
+        self.wait_entry(VIRT_HOOKS_RUN=run)
+        self.services[-1].stop()
+        self.start_logged()
+        lines = self.shown(run)[0].split("\n")
+        first = next(number for number, line in enumerate(lines) if line.endswith("exit status 3: first"))
+        self.assertEqual(lines[first + 1:first + 4],
+                         [" " * 15, " " * 15 + " second \\x1b[31m", " " * 15 + "a" * 100000])
+
+    def test_unknown_and_ambiguous(self):
+        self.start_logged()
+        self.send(self.run_entry(1), self.run_entry(2))
+        for text in ("1", "00000000-0000-4000-8000-000000000003", "", "%s"):
+            self.assert_trouble(self.show(text), TROUBLE, f"there is no run '{text}'", "virt-hooks history")
+        self.assert_trouble(self.show("0000"), TROUBLE, "more than one run begins with '0000'")
+        self.assertEqual(self.shown("00000000-0000-4000-8000-000000000002")[1]["Object"], "guest-2")
+
+    def test_others_are_not_believed(self):
+        self.start_logged()
+        self.send_as_nobody(self.run_entry(2))
+        self.assert_trouble(self.show("0000"), TROUBLE, "there is no run")
+
+    def test_directory(self):
+        self.send(self.run_entry(1, VIRT_HOOKS_VIA="direct"))
+        other = self.path("journal")
+        shutil.copytree(self.journal_directory(), other)
+        self.assertEqual(self.shown("0000", f"--directory={other}")[1]["Via"], "direct")
+        self.assert_trouble(self.show("1", f"--directory={other}"), TROUBLE, "there is no run '1'")
+        self.assert_trouble(self.show("1", "--directory=/nonexistent"), TROUBLE, "journal")
+
+    def test_other_buses(self):
+        """The journal here tells nothing of the service at some address."""
+        self.start_logged()
+        self.send(self.run_entry(1))
+        self.assert_trouble(self.virt_hooks("show", "0000"), TROUBLE, "there is no run")
 
 
 class Forged(HistoryTestCase):
