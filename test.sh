@@ -20,7 +20,7 @@ case ${1:-} in
 esac
 
 test_packages="bash clang clang-format libclang-rt-14-dev libcmocka-dev
-        mandoc python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils"
+        mandoc python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils zsh"
 # shellcheck disable=SC2086,SC2154 # lists of words, of setup.sh
 need_packages $build_packages $client_packages $test_packages || exit
 
