@@ -11,38 +11,14 @@ from unittest import mock
 from command import TROUBLE, USAGE, VIRT_HOOKS, CommandTestCase, parse_json, wait_until
 import buses
 import tap
-from client import BUS_NAME, FACTOR, INTERFACE, OBJECT_PATH
+from client import FACTOR, INTERFACE, OBJECT_PATH
+from fake_service import FakeService
 from gi.repository import GLib
 from samples import GUEST, NETWORK, domain, network, port
 
 CLOCK = r"\d\d:\d\d:\d\d\.\d{3}"
 SPAN = r"(\d+us|\d+ms|\d+\.\ds)"
 ABSENT, PRESENT, GONE = "the service is not there; waiting for it", "the service is there", "the service is gone"
-
-
-class FakeService:
-    """Somebody who has the service's name and sends its signals with whatever numbers the test wants."""
-
-    def __init__(self, client):
-        self.client = client
-        self.instance = str(uuid.uuid4())
-
-    def appear(self):
-        assert self.client.bus_call("RequestName", "(su)", BUS_NAME, 4).values == (1,)
-        return self
-
-    def leave(self):
-        self.client.bus_call("ReleaseName", "(s)", BUS_NAME)
-
-    def emit(self, sequence, guest=GUEST):
-        """Signals with odd numbers are beginnings, as they are where one hook runs after the other."""
-        details = {"sequence": GLib.Variant("t", sequence), "instance": GLib.Variant("s", self.instance)}
-        hook = ("qemu", guest, "start", "begin", "-", str(uuid.uuid4()))
-        if sequence % 2 == 1:
-            name, body = "HookStarted", GLib.Variant("(ssssssa{sv})", (*hook, details))
-        else:
-            name, body = "HookFinished", GLib.Variant("(ssssssssta{sv})", (*hook, "success", "proceed", 1000, details))
-        self.client.connection.emit_signal(None, OBJECT_PATH, INTERFACE, name, body)
 
 
 class MonitorTestCase(CommandTestCase):
