@@ -20,7 +20,12 @@ bool proc_stat_read(pid_t pid, ProcStat *ret) {
         (void) fclose(file);
         stat[n] = '\0';
         end = strrchr(stat, ')'); /* the process's name may have any characters, parentheses too */
-        return end && sscanf(end, ") %c %d %d", &ret->state, &ret->parent, &ret->group) == 3;
+        /* From the third field on; the 22nd is the time of the start. */
+        return end &&
+               sscanf(end,
+                      ") %c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
+                      "%llu",
+                      &ret->state, &ret->parent, &ret->group, &ret->started) == 4;
 }
 
 bool proc_group_has_others(pid_t group) {

@@ -13,6 +13,7 @@
 typedef struct ProcStat {
         char state; /* 'Z' and 'X': it has ended */
         pid_t parent, group;
+        unsigned long long started; /* clock ticks since the boot */
 } ProcStat;
 
 /* Reads what is known of PID. Returns false where there is no such process. */

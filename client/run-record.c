@@ -17,6 +17,10 @@ const Column run_record_columns[] = {
 };
 const size_t run_record_n_columns = ELEMENTS(run_record_columns);
 
+bool run_record_finished(json_object *run) {
+        return streq(json_text(run, "state"), "finished");
+}
+
 bool run_record_failed(json_object *run) {
         const char *effect = json_text(run, "effect");
 

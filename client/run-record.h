@@ -13,6 +13,9 @@
 /* The colour of its outcome. */
 Colour run_record_colour(json_object *run);
 
+/* Whether it has ended: not so one that runs or waits. */
+bool run_record_finished(json_object *run);
+
 /* Whether it failed, whatever that means for its object. */
 bool run_record_failed(json_object *run);
 

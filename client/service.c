@@ -10,6 +10,7 @@
 #include "complain.h"
 #include "connection.h"
 #include "message-json.h"
+#include "run-record.h"
 
 static int append_text(sd_bus_message *call, const char *key, const char *value) {
         return value ? sd_bus_message_append(call, "{sv}", key, "s", value) : 0;
@@ -63,10 +64,6 @@ void service_complain_ambiguous(const char *text) {
         complain("more than one run begins with '%s'; give more of its id", text);
 }
 
-static bool is_finished(json_object *run) {
-        return streq(json_text(run, "state"), "finished");
-}
-
 int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret) {
         _cleanup_(json_put_pointer) json_object *runs = NULL;
         const char *found = NULL;
@@ -79,7 +76,7 @@ int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret)
                 const char *id = json_text(json_object_array_get_idx(runs, i), "run");
 
                 if (strncmp(id, text, strlen(text)) != 0 ||
-                    (unfinished && is_finished(json_object_array_get_idx(runs, i)) &&
+                    (unfinished && run_record_finished(json_object_array_get_idx(runs, i)) &&
                      !streq(id, text)))
                         continue;
                 if (found) {
@@ -92,6 +89,60 @@ int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret)
                 return -ENOENT;
         *ret = strdup(found);
         return *ret ? 0 : -ENOMEM;
+}
+
+static int read_script(sd_bus_message *reply, json_object *scripts) {
+        const char *type, *path, *why_not;
+        json_object *script;
+        int usable, r;
+
+        r = sd_bus_message_read(reply, "(ssbs)", &type, &path, &usable, &why_not);
+        if (r <= 0)
+                return r;
+        script = json_object_new_object();
+        if (!script)
+                return -ENOMEM;
+        r = json_take(script, "type", json_object_new_string(type));
+        if (r >= 0)
+                r = json_take(script, "path", json_object_new_string(path));
+        if (r >= 0)
+                r = json_take(script, "usable", json_object_new_boolean(usable));
+        if (r >= 0)
+                r = json_take(script, "why_not", json_object_new_string(why_not));
+        if (r >= 0 && json_object_array_add(scripts, script) == 0)
+                return 1;
+        (void) json_object_put(script);
+        return -ENOMEM;
+}
+
+int service_list_scripts(sd_bus *bus, json_object **ret) {
+        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
+        _cleanup_(json_put_pointer) json_object *scripts = json_object_new_array();
+        int r;
+
+        if (!scripts)
+                return -ENOMEM;
+        r = connection_new_call(bus, &call, "ListScripts");
+        if (r >= 0)
+                r = connection_call(bus, call, false, &reply);
+        if (r < 0)
+                return r;
+        r = sd_bus_message_enter_container(reply, 'a', "(ssbs)");
+        while (r >= 0 && (r = read_script(reply, scripts)) > 0)
+                ;
+        if (r < 0) {
+                complain("the service's answer makes no sense: %s", strerror(-r));
+                return r;
+        }
+        *ret = TAKE_PTR(scripts);
+        return 0;
+}
+
+bool service_script_is_usable(json_object *script) {
+        json_object *usable;
+
+        return json_object_object_get_ex(script, "usable", &usable) &&
+               json_object_get_boolean(usable);
 }
 
 /* Whoever asks whether the service is there does not want it started. */

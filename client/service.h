@@ -31,6 +31,11 @@ int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret)
 void service_complain_no_run(const char *text);
 void service_complain_ambiguous(const char *text);
 
+/* The scripts that the service finds: an array of objects with "type", "path", "usable" and
+ * "why_not". Returns 0, or a negative errno, which has been told of. */
+int service_list_scripts(sd_bus *bus, json_object **ret);
+bool service_script_is_usable(json_object *script);
+
 /* All properties of the service, an object. It is not started for that. Returns 0 or a negative
  * errno, with *error set. */
 int service_get_properties(sd_bus *bus, json_object **ret, sd_bus_error *error);

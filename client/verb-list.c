@@ -10,14 +10,10 @@
 #include "service.h"
 #include "verbs.h"
 
-static bool is_finished(json_object *run) {
-        return streq(json_text(run, "state"), "finished");
-}
-
 /* Those that have ended are history's. */
 static void drop_finished(json_object *runs) {
         for (size_t i = json_object_array_length(runs); i > 0; i--)
-                if (is_finished(json_object_array_get_idx(runs, i - 1)))
+                if (run_record_finished(json_object_array_get_idx(runs, i - 1)))
                         (void) json_object_array_del_idx(runs, i - 1, 1);
 }
 

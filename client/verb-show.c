@@ -100,23 +100,20 @@ static void print_caller(json_object *run) {
                       json_number(run, "caller_uid"));
 }
 
-/* libvirt's error ends with the script's last words, which have lines and an end of the last. */
+/* libvirt's error ends with the script's last words, which may be several lines. */
 static void print_message(const char *message) {
-        _cleanup_free_ char *escaped = NULL;
+        const char *name = "Message:";
         size_t size = strlen(message);
 
         while (size > 0 && message[size - 1] == '\n')
                 size--;
-        escaped = terminal_escape(message, size, true);
-        if (size == 0 || !escaped)
-                return;
-        (void) printf("%12s:  ", "Message");
-        for (const char *p = escaped; *p; p++)
-                if (*p == '\n')
-                        (void) printf("\n%15s", "");
-                else
-                        (void) putchar(*p);
-        (void) putchar('\n');
+        for (const char *line = message, *end = message + size; line < end; name = "") {
+                size_t n = strcspn(line, "\n");
+                _cleanup_free_ char *escaped = terminal_escape(line, n, false);
+
+                (void) printf("%13s  %s\n", name, escaped ? escaped : "");
+                line += n + 1;
+        }
 }
 
 static void print_run(json_object *run) {

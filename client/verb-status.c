@@ -1,116 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * virt-hooks status and scripts: the service at a glance, and the scripts that it would run.
+ * virt-hooks status: the service at a glance.
  */
 
 #include <inttypes.h>
 
+#include "bus-names.h"
 #include "complain.h"
 #include "connection.h"
 #include "hook.h"
 #include "message-json.h"
+#include "proc-stat.h"
 #include "run-record.h"
 #include "service.h"
 #include "verbs.h"
 #include "when.h"
-
-static int read_script(sd_bus_message *reply, json_object *scripts) {
-        const char *type, *path, *why_not;
-        json_object *script;
-        int usable, r;
-
-        r = sd_bus_message_read(reply, "(ssbs)", &type, &path, &usable, &why_not);
-        if (r <= 0)
-                return r;
-        script = json_object_new_object();
-        if (!script)
-                return -ENOMEM;
-        r = json_take(script, "type", json_object_new_string(type));
-        if (r >= 0)
-                r = json_take(script, "path", json_object_new_string(path));
-        if (r >= 0)
-                r = json_take(script, "usable", json_object_new_boolean(usable));
-        if (r >= 0)
-                r = json_take(script, "why_not", json_object_new_string(why_not));
-        if (r >= 0 && json_object_array_add(scripts, script) == 0)
-                return 1;
-        (void) json_object_put(script);
-        return -ENOMEM;
-}
-
-/* An array of objects with "type", "path", "usable" and "why_not". */
-static int list_scripts(sd_bus *bus, json_object **ret) {
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-        _cleanup_(json_put_pointer) json_object *scripts = json_object_new_array();
-        int r;
-
-        if (!scripts)
-                return -ENOMEM;
-        r = connection_new_call(bus, &call, "ListScripts");
-        if (r >= 0)
-                r = connection_call(bus, call, false, &reply);
-        if (r < 0)
-                return r;
-        r = sd_bus_message_enter_container(reply, 'a', "(ssbs)");
-        while (r >= 0 && (r = read_script(reply, scripts)) > 0)
-                ;
-        if (r < 0) {
-                complain("the service's answer makes no sense: %s", strerror(-r));
-                return r;
-        }
-        *ret = TAKE_PTR(scripts);
-        return 0;
-}
-
-static bool is_usable(json_object *script) {
-        json_object *usable;
-
-        return json_object_object_get_ex(script, "usable", &usable) &&
-               json_object_get_boolean(usable);
-}
-
-static int print_scripts(json_object *scripts) {
-        static const Column columns[] = {
-                { "TYPE", false, false },
-                { "RUNS", false, false },
-                { "SCRIPT", false, true },
-                { "WHY NOT", false, true },
-        };
-        _cleanup_(table_free_pointer) Table *table = NULL;
-        size_t n = json_object_array_length(scripts);
-
-        if (n == 0) {
-                if (terminal_width() > 0)
-                        (void) puts("There is no script.");
-                return EXIT_SUCCESS;
-        }
-        if (table_new(&table, columns, ELEMENTS(columns)) < 0)
-                return trouble("out of memory");
-        for (size_t i = 0; i < n; i++) {
-                json_object *script = json_object_array_get_idx(scripts, i);
-
-                table_add(table, COLOUR_PLAIN, json_text(script, "type"));
-                table_add(table, is_usable(script) ? COLOUR_GOOD : COLOUR_BAD,
-                          is_usable(script) ? "yes" : "no");
-                table_add(table, COLOUR_PLAIN, json_text(script, "path"));
-                table_add(table, COLOUR_PLAIN, json_text(script, "why_not"));
-        }
-        return table_print(table) < 0 ? trouble("out of memory") : EXIT_SUCCESS;
-}
-
-static int scripts(const Options *options, int n_arguments, char **arguments) {
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(json_put_pointer) json_object *list = NULL;
-
-        if (connection_open(&bus, options) < 0 || list_scripts(bus, &list) < 0)
-                return EXIT_TROUBLE;
-        if (!options->json)
-                return print_scripts(list);
-        for (size_t i = 0; i < json_object_array_length(list); i++)
-                json_print_line(json_object_array_get_idx(list, i));
-        return EXIT_SUCCESS;
-}
 
 /* "qemu 2, network 1": the scripts that run, by type. */
 static void print_counts(json_object *list) {
@@ -122,7 +27,7 @@ static void print_counts(json_object *list) {
                 for (size_t i = 0; i < json_object_array_length(list); i++) {
                         json_object *script = json_object_array_get_idx(list, i);
 
-                        n += is_usable(script) &&
+                        n += service_script_is_usable(script) &&
                              streq(json_text(script, "type"), hook_type_to_string(type));
                 }
                 if (n > 0) {
@@ -151,33 +56,18 @@ static void print_directories(json_object *properties) {
 /* Since when the service is there, and its pid: the bus knows who has the name. */
 static int find_owner(sd_bus *bus, pid_t *ret_pid, uint64_t *ret_since) {
         _cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-        char path[64], text[1024], *end;
-        unsigned long long ticks;
-        FILE *file;
-        size_t n;
+        ProcStat stat;
         int r;
 
-        r = sd_bus_get_name_creds(bus, "org.virt.Hooks", SD_BUS_CREDS_PID, &creds);
+        r = sd_bus_get_name_creds(bus, BRIDGE_NAME, SD_BUS_CREDS_PID, &creds);
         if (r >= 0)
                 r = sd_bus_creds_get_pid(creds, ret_pid);
         if (r < 0)
                 return r;
-        (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) *ret_pid);
-        file = fopen(path, "re");
-        if (!file)
-                return -errno;
-        n = fread(text, 1, sizeof(text) - 1, file);
-        (void) fclose(file);
-        text[n] = '\0';
-        end = strrchr(text, ')');
-        /* the 22nd field, counted from the pid: ticks since the boot */
-        if (!end ||
-            sscanf(end,
-                   ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
-                   &ticks) != 1)
-                return -EBADMSG;
+        if (!proc_stat_read(*ret_pid, &stat))
+                return -ESRCH;
         *ret_since = now_usec(CLOCK_REALTIME) - now_usec(CLOCK_BOOTTIME) +
-                     ticks * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
+                     stat.started * USEC_PER_SEC / (uint64_t) sysconf(_SC_CLK_TCK);
         return 0;
 }
 
@@ -239,7 +129,7 @@ static int status(const Options *options, int n_arguments, char **arguments) {
                 connection_complain(r, &error);
                 return connection_is_absence(&error) ? EXIT_ABSENT : EXIT_TROUBLE;
         }
-        if (list_scripts(bus, &list) < 0)
+        if (service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;
         if (!options->json)
                 return print_status(bus, options, properties, list);
@@ -248,14 +138,6 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         json_print_line(properties);
         return EXIT_SUCCESS;
 }
-
-const Verb verb_scripts = {
-        .name = "scripts",
-        .arguments = "",
-        .summary = "List the scripts that would run, and those that would not, with the reason",
-        .help = "",
-        .run = scripts,
-};
 
 const Verb verb_status = {
         .name = "status",

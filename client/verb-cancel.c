@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * virt-hooks cancel and reload: steering the service.
+ * virt-hooks cancel: the end of a run, or of a call that waits for its turn.
  */
 
 #include "connection.h"
@@ -25,16 +25,6 @@ static int cancel(const Options *options, int n_arguments, char **arguments) {
         return r < 0 || connection_call(bus, call, false, &reply) < 0 ? EXIT_TROUBLE : EXIT_SUCCESS;
 }
 
-static int reload(const Options *options, int n_arguments, char **arguments) {
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
-
-        if (connection_open(&bus, options) < 0 || connection_new_call(bus, &call, "Reload") < 0 ||
-            connection_call(bus, call, false, &reply) < 0)
-                return EXIT_TROUBLE;
-        return EXIT_SUCCESS;
-}
-
 const Verb verb_cancel = {
         .name = "cancel",
         .arguments = "RUN",
@@ -43,12 +33,4 @@ const Verb verb_cancel = {
         .min_arguments = 1,
         .max_arguments = 1,
         .run = cancel,
-};
-
-const Verb verb_reload = {
-        .name = "reload",
-        .arguments = "",
-        .summary = "Let the service read its settings again and look anew for scripts",
-        .help = "",
-        .run = reload,
 };
