@@ -33,10 +33,6 @@ int run_append_text(sd_bus_message *message, const char *key, const char *value)
         return empty(value) ? 0 : sd_bus_message_append(message, "{sv}", key, "s", value);
 }
 
-static int append_time(sd_bus_message *message, const char *key, uint64_t value) {
-        return sd_bus_message_append(message, "{sv}", key, "t", value);
-}
-
 /* Bytes that may be anything. */
 static int append_bytes(sd_bus_message *message, const char *key, const char *data, size_t size) {
         _cleanup_free_ char *text = NULL;
@@ -47,6 +43,15 @@ static int append_bytes(sd_bus_message *message, const char *key, const char *da
         return text ? run_append_text(message, key, text) : -ENOMEM;
 }
 
+static int append_time(sd_bus_message *message, const char *key, uint64_t value) {
+        return sd_bus_message_append(message, "{sv}", key, "t", value);
+}
+
+/* A document's own text: XML has characters that D-Bus does not carry. */
+static int append_value(sd_bus_message *message, const char *key, const char *value) {
+        return value ? append_bytes(message, key, value, strlen(value)) : 0;
+}
+
 static int append_port(sd_bus_message *message, const DocumentInfo *info) {
         int r;
 
@@ -54,9 +59,9 @@ static int append_port(sd_bus_message *message, const DocumentInfo *info) {
                 return 0;
         r = run_append_text(message, "port_uuid", info->port_uuid);
         if (r >= 0)
-                r = run_append_text(message, "port_mac", info->port_mac);
+                r = append_value(message, "port_mac", info->port_mac);
         if (r >= 0)
-                r = run_append_text(message, "port_owner", info->port_owner);
+                r = append_value(message, "port_owner", info->port_owner);
         if (r >= 0)
                 r = run_append_text(message, "port_owner_uuid", info->port_owner_uuid);
         return r;

@@ -28,6 +28,8 @@ SIGNATURES = {
     "Run": "(sssssha{sv})",
     "Reload": "()",
     "ListScripts": "()",
+    "ListRuns": "(a{sv})",
+    "GetRun": "(s)",
 }
 
 # Everything that waits is given this much longer: valgrind and busy machines need it.

@@ -146,6 +146,18 @@ class Network(Operations, HooksTestCase):
         self.assertEqual(details["port_uuid"], samples.PORT_UUID)
         self.assertEqual({"port_mac", "port_owner", "port_owner_uuid"} & details.keys(), set())
 
+    def test_port_with_characters_that_no_message_has(self):
+        """XML has them, D-Bus does not: the signals come all the same, and the run is listed."""
+        port = samples.port().replace(samples.GUEST, "a&#xFDD0;b").replace(samples.PORT_MAC, "&#x1FFFE;")
+        self.start()
+        reply = self.assert_return(
+            self.client.hook("network", samples.NETWORK, "port-created", samples.network(), port))
+        for event in (self.client.started(reply.run), self.client.finished(reply.run)):
+            self.assertEqual((event.details["port_owner"], event.details["port_mac"]), ("a\ufffd\ufffd\ufffdb", "\ufffd" * 4))
+        self.assert_return(self.client.call("GetRun", reply.run))
+        listed, = self.assert_return(self.client.call("ListRuns", {})).values[0]
+        self.assertEqual(listed["port_owner"], "a\ufffd\ufffd\ufffdb")
+
     def test_no_port_details_without_a_port(self):
         self.start()
         reply = self.client.hook("network", samples.NETWORK, "started", samples.network(), "")
