@@ -133,9 +133,9 @@ static bool path_push(Parser *p, const char *name) {
 static void take_mac(Parser *p, int n_attributes, const xmlChar **attributes) {
         for (int i = 0; i < n_attributes; i++, attributes += 5) {
                 /* localname, prefix, URI, value, end of the value */
-                if (!streq((const char *) attributes[0], "address") || attributes[1])
+                if (!streq((const char *) attributes[0], "address") || attributes[1] ||
+                    p->info->port_mac) /* the first one counts, as in XPath */
                         continue;
-                free(p->info->port_mac);
                 p->info->port_mac = strndup((const char *) attributes[3],
                                             (size_t) (attributes[4] - attributes[3]));
                 if (!p->info->port_mac)
@@ -160,8 +160,11 @@ static void hook_data_child_started(Parser *p, const char *path) {
 static void on_start_element(void *userdata, const xmlChar *local_name, const xmlChar *prefix,
                              const xmlChar *uri, int n_namespaces, const xmlChar **namespaces,
                              int n_attributes, int n_defaulted, const xmlChar **attributes) {
-        /* libvirt's own elements have no namespace; one that has is somebody's metadata. */
-        const char *name = uri ? "{}" : (const char *) local_name, *path;
+        /*
+         * libvirt's own elements have no namespace; one that has is somebody's metadata, and so is
+         * one whose prefix nobody has declared.
+         */
+        const char *name = uri || prefix ? "{}" : (const char *) local_name, *path;
         Parser *p = userdata;
         char **value;
 
@@ -296,6 +299,21 @@ static int parser_run(Parser *p, const char *data, size_t size) {
         return p->r;
 }
 
+/*
+ * Whether it starts as XML in UTF-8 does, by a byte order mark, blanks, and '<'. libxml2 goes by
+ * the first bytes and would read EBCDIC, which the scripts would not.
+ */
+static bool starts_with_markup(const char *data, size_t size) {
+        static const char mark[] = "\xef\xbb\xbf";
+        size_t i = 0;
+
+        if (size >= strlen(mark) && memcmp(data, mark, strlen(mark)) == 0)
+                i = strlen(mark);
+        while (i < size && strchr(" \t\r\n", data[i]))
+                i++;
+        return i < size && data[i] == '<';
+}
+
 static bool has_crowded_tag(const char *data, size_t size) {
         const char *p = data, *end = data + size;
         size_t attributes;
@@ -308,9 +326,21 @@ static bool has_crowded_tag(const char *data, size_t size) {
         return false;
 }
 
+/* VALUE is what the document has at PATH; libvirt has no such names either. */
+static bool has_control(Parser *p, const char *path, const char *value) {
+        if (!value || !text_find_control(value))
+                return false;
+        parser_fail(p, -EBADMSG, "has a control character or a line break in its <%s>", path);
+        return true;
+}
+
 static void check_identity(Parser *p) {
         const DocumentInfo *info = p->info;
 
+        if (has_control(p, "name", info->name) ||
+            has_control(p, "networkport/owner/name", info->port_owner) ||
+            has_control(p, "networkport/mac", info->port_mac))
+                return;
         if (info->kind == DOCUMENT_HOOK_DATA && !p->seen_network)
                 parser_fail(p, -EBADMSG, "has no <network> in its <hookData>");
         else if (info->kind != DOCUMENT_PORT && empty(info->name))
@@ -346,11 +376,12 @@ int document_check(const char *data, size_t size, DocumentKind expected,
         if (!p.context)
                 return -ENOMEM;
         /*
-         * The limits are ours, not libxml2's; without a DTD nothing can be amplified. The encoding
-         * is UTF-8, whatever the document says of itself.
+         * The limits are ours, not libxml2's; without a DTD nothing can be amplified, and there are
+         * no entities but those that must be replaced in attributes, too. The encoding is UTF-8,
+         * whatever the document says of itself.
          */
-        (void) xmlCtxtUseOptions(p.context,
-                                 XML_PARSE_NONET | XML_PARSE_HUGE | XML_PARSE_IGNORE_ENC);
+        (void) xmlCtxtUseOptions(p.context, XML_PARSE_NONET | XML_PARSE_HUGE |
+                                                    XML_PARSE_IGNORE_ENC | XML_PARSE_NOENT);
 
         (void) xmlDictSetLimit(p.context->dict, NAMES_MAX_SIZE);
 
@@ -362,6 +393,9 @@ int document_check(const char *data, size_t size, DocumentKind expected,
                 parser_fail(&p, -EBADMSG, "is not well-formed XML: it has a NUL byte");
         else if (text_is_blank(data, size))
                 parser_fail(&p, -EBADMSG, "is empty");
+        else if (!starts_with_markup(data, size))
+                parser_fail(&p, -EBADMSG,
+                            "is not well-formed XML: line 1: it does not start with '<'");
         else if (has_crowded_tag(data, size))
                 parser_fail(&p, -EBADMSG, "has an element with more than %u attributes",
                             ATTRIBUTES_MAX);

@@ -164,6 +164,30 @@ static void test_what_a_port_lacks_is_empty(void **state) {
         document_info_clear(&info);
 }
 
+static void assert_mac(const char *elements, const char *mac) {
+        char *text, *problem;
+        DocumentInfo info;
+
+        assert_true(asprintf(&text, "<networkport><uuid>" PORT_UUID "</uuid>%s</networkport>",
+                             elements) > 0);
+        assert_int_equal(
+                check_within(text, strlen(text), DOCUMENT_PORT, &wide_limits, &info, &problem), 0);
+        assert_string_equal(info.port_mac, mac);
+        document_info_clear(&info);
+        free(text);
+}
+
+static void test_the_first_mac_counts(void **state) {
+        assert_mac("<mac address='1'/><mac address='2'/>", "1");
+        assert_mac("<mac/><mac address='2'/>", "2");
+        assert_mac("<mac xmlns:a='u' a:address='1' address='2'/>", "2");
+}
+
+static void test_an_attribute_is_read_as_xpath_reads_it(void **state) {
+        assert_mac("<mac address='a&amp;b&lt;&#x26;&quot;'/>", "a&b<&\"");
+        assert_mac("<mac address='a\nb'/>", "a b");
+}
+
 static void test_a_port_needs_a_uuid(void **state) {
         static const char port[] =
                 "<networkport><owner><uuid>" UUID "</uuid></owner></networkport>";
@@ -214,6 +238,20 @@ static void test_documents_are_utf8(void **state) {
                     "z\xc3\xbcrich");
         assert_bad("<?xml version='1.0' encoding='ISO-8859-1'?>" DOMAIN("z\xfcrich"),
                    "not well-formed");
+}
+
+/* libxml2 would recognise it by its first bytes. */
+static void test_ebcdic_is_refused(void **state) {
+        /* <domain><name>a</name><uuid>...: '<' is 4C, '>' is 6E, '/' is 61 */
+        static const char text[] =
+                "\x4c\x6f\xa7\x94\x93\x40\xa5\x85\x99\xa2\x89\x96\x95\x7e\x7d\xf1\x4b\xf0\x7d\x6f\x6e"
+                "\x4c\x84\x96\x94\x81\x89\x95\x61\x6e";
+
+        assert_bad_bytes(text, strlen(text), DOCUMENT_DOMAIN, "does not start with '<'");
+        assert_bad("x" DOMAIN(""), "does not start with '<'");
+        assert_bad("\xef\xbb\xbfx" DOMAIN(""), "does not start with '<'");
+        assert_good("\xef\xbb\xbf" DOMAIN(""), "web-01");
+        assert_good(" \t\r\n" DOMAIN(""), "web-01");
 }
 
 /* Writes TEXT, which is ASCII, with SIZE bytes for each character. */
@@ -282,6 +320,26 @@ static void test_only_the_elements_of_the_object_name_it(void **state) {
                    "no <name>");
         assert_bad("<domain><x:name xmlns:x='urn:x'>web-01</x:name><uuid>" UUID "</uuid></domain>",
                    "no <name>");
+}
+
+/* It is another element, for libvirt too. */
+static void test_a_prefix_that_nobody_declared_is_no_name(void **state) {
+        assert_bad("<domain><x:name>web-01</x:name><uuid>" UUID "</uuid></domain>", "no <name>");
+        assert_bad("<x:domain><name>web-01</name><uuid>" UUID "</uuid></x:domain>", "root element");
+        assert_good(DOMAIN("<x:name>web-02</x:name><qemu:commandline/><:y/>"), "web-01");
+}
+
+static void test_names_are_one_line(void **state) {
+        assert_bad("<domain><name>web&#10;01</name><uuid>" UUID "</uuid></domain>", "line break");
+        assert_bad("<domain><name>web\xc2\x9b"
+                   "01</name><uuid>" UUID "</uuid></domain>",
+                   "control character");
+        assert_bad_network(HOOK_DATA(NETWORK "<networkport><uuid>" PORT_UUID
+                                             "</uuid><owner><name>\n</name></owner></networkport>"),
+                           "line break");
+        assert_bad_network(HOOK_DATA(NETWORK "<networkport><uuid>" PORT_UUID
+                                             "</uuid><mac address='a&#9;'/></networkport>"),
+                           "control character");
 }
 
 static void test_long_element_names_do_not_hide_others(void **state) {
@@ -580,6 +638,8 @@ int main(void) {
                 sandboxed(test_recorded_ports_are_taken),
                 cmocka_unit_test(test_a_port_alone_is_taken),
                 cmocka_unit_test(test_what_a_port_lacks_is_empty),
+                cmocka_unit_test(test_the_first_mac_counts),
+                cmocka_unit_test(test_an_attribute_is_read_as_xpath_reads_it),
                 cmocka_unit_test(test_a_port_needs_a_uuid),
                 cmocka_unit_test(test_a_bare_network_is_a_network),
                 cmocka_unit_test(test_hook_data_has_one_network_and_at_most_one_port),
@@ -587,10 +647,13 @@ int main(void) {
                 cmocka_unit_test(test_names_are_read_as_xpath_reads_them),
                 cmocka_unit_test(test_documents_are_utf8),
                 cmocka_unit_test(test_wide_encodings_are_refused),
+                cmocka_unit_test(test_ebcdic_is_refused),
                 cmocka_unit_test(test_uuids_become_lower_case),
                 cmocka_unit_test(test_what_is_no_uuid_is_refused),
                 cmocka_unit_test(test_name_and_uuid_are_needed_once),
                 cmocka_unit_test(test_only_the_elements_of_the_object_name_it),
+                cmocka_unit_test(test_a_prefix_that_nobody_declared_is_no_name),
+                cmocka_unit_test(test_names_are_one_line),
                 cmocka_unit_test(test_long_element_names_do_not_hide_others),
                 cmocka_unit_test(test_the_root_element_is_of_the_right_kind),
                 cmocka_unit_test(test_nothing_is_no_document),
