@@ -57,12 +57,29 @@ static uint32_t decode(const unsigned char *s, size_t length) {
         return c;
 }
 
-/* Characters that turn the direction of the text around them, or hide: a name must not pose as
- * another. */
+/*
+ * Characters that turn the direction of the text around them, or hide: a name must not pose as
+ * another. Source: Unicode's Bidi_Control and Default_Ignorable_Code_Point, and the lines and
+ * annotations of its General Punctuation and Specials.
+ */
 static bool is_deceptive(uint32_t c) {
-        return (c >= 0x200b && c <= 0x200f) || (c >= 0x2028 && c <= 0x202e) ||
-               (c >= 0x2060 && c <= 0x206f) || c == 0x61c || c == 0xfeff || c == 0xad ||
-               (c >= 0xe0000 && c <= 0xe007f);
+        static const struct {
+                uint32_t first, last;
+        } ranges[] = {
+                { 0xad, 0xad },       { 0x34f, 0x34f },     { 0x61c, 0x61c },
+                { 0x115f, 0x1160 },   { 0x17b4, 0x17b5 },   { 0x180b, 0x180f },
+                { 0x200b, 0x200f },   { 0x2028, 0x202e },   { 0x2060, 0x206f },
+                { 0x3164, 0x3164 },   { 0xfe00, 0xfe0f },   { 0xfeff, 0xfeff },
+                { 0xffa0, 0xffa0 },   { 0xfff0, 0xfffb },   { 0x1bca0, 0x1bca3 },
+                { 0x1d173, 0x1d17a }, { 0xe0000, 0xe0fff },
+        };
+
+        if (c < ranges[0].first)
+                return false;
+        for (size_t i = 0; i < ELEMENTS(ranges); i++)
+                if (c >= ranges[i].first && c <= ranges[i].last)
+                        return true;
+        return false;
 }
 
 static bool is_control(uint32_t c) {

@@ -24,6 +24,7 @@ NAMES = {
     "\u65e5\u672c\u8a9e": "\u65e5\u672c\u8a9e",
     "\U0001f600 smile": "\U0001f600 smile",
     "safe\u202eexe.txt": "safe\\u{202e}exe.txt",
+    "unseen\u3164\u034f\ufe0f": "unseen\\u{3164}\\u{34f}\\u{fe0f}",
     "web\u200b-01": "web\\u{200b}-01",
     "\u05d3\u05d2": "\u05d3\u05d2",
     "\ufeffmark": "\\u{feff}mark",
