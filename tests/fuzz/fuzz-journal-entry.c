@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * An entry read back from the journal: its fields, and what is shown of them. A field is a line
+ * "NAME=value"; a line that starts with a blank goes on with the one before it, as the value of a
+ * field may have line ends.
+ */
+
+#include "journal-entry.h"
+
+#include <stdio.h>
+
+#include "fuzz.h"
+#include "message-json.h"
+#include "run-record.h"
+
+/* The end of the field at P. */
+static const char *field_end(const char *p, const char *end) {
+        for (; p < end; p++)
+                if (*p == '\n' && (p + 1 == end || p[1] != ' '))
+                        break;
+        return p;
+}
+
+static void take_fields(json_object *run, const char *data, size_t size) {
+        const char *end = data + size, *next;
+
+        for (const char *p = data; p < end; p = next + 1) {
+                const char *name;
+
+                next = field_end(p, end);
+                for (size_t i = 0; (name = journal_entry_field(i)); i++)
+                        if ((size_t) (next - p) > strlen(name) &&
+                            memcmp(p, name, strlen(name)) == 0 && p[strlen(name)] == '=')
+                                must(journal_entry_take(run, i, p, (size_t) (next - p)) == 0);
+        }
+}
+
+static void check_json(json_object *run) {
+        _cleanup_free_ char *printed = NULL;
+        json_object *again;
+        size_t size;
+
+        stdout_start();
+        json_print_line(run);
+        printed = stdout_end(&size);
+        must(strlen(printed) == size && strchr(printed, '\n') == printed + size - 1);
+        must_be_sendable(printed);
+        again = json_tokener_parse(printed);
+        must(again);
+        must(json_object_equal(run, again));
+        (void) json_object_put(again);
+}
+
+/* The table's own line ends are all that it may have. */
+static void check_table(json_object *run) {
+        _cleanup_free_ char *printed = NULL;
+        unsigned lines = 0;
+        Table *table;
+        size_t size;
+
+        must(table_new(&table, run_record_columns, run_record_n_columns) == 0);
+        run_record_add_row(table, run);
+        stdout_start();
+        must(table_print(table) == 0);
+        printed = stdout_end(&size);
+        for (size_t i = 0; i < size; i++)
+                lines += printed[i] == '\n';
+        must(lines == 2);
+        must_be_sendable(printed);
+        table_free(table);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+        json_object *run = json_object_new_object();
+
+        must(run);
+        take_fields(run, (const char *) data, size);
+        check_json(run);
+        check_table(run);
+        (void) json_object_put(run);
+        return 0;
+}
