@@ -259,8 +259,9 @@ class Caps(ConcurrencyTestCase):
         self.finish(second, third)
 
     def test_default_per_caller(self):
-        """256 of one caller's calls may wait."""
+        """256 of one caller's calls may wait. (Fewer of one whom the service has not seen yet.)"""
         self.start()
+        self.call_anything()
         calls = [self.send("a") for _ in range(257)]
         self.wait_counts(1, 256)
         self.assert_limit(self.send("a"), "a")
