@@ -36,6 +36,20 @@ static void take_fields(json_object *run, const char *data, size_t size) {
         }
 }
 
+/* It is about the other fields, so it comes last. */
+static void take_message(json_object *run, const char *data, size_t size) {
+        static const char name[] = "MESSAGE=";
+        const char *end = data + size, *next;
+
+        for (const char *p = data; p < end; p = next + 1) {
+                next = field_end(p, end);
+                if ((size_t) (next - p) < strlen(name) || memcmp(p, name, strlen(name)) != 0)
+                        continue;
+                p += strlen(name);
+                must(journal_entry_take_message(run, p, (size_t) (next - p)) == 0);
+        }
+}
+
 static void check_json(json_object *run) {
         _cleanup_free_ char *printed = NULL;
         json_object *again;
@@ -76,6 +90,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 
         must(run);
         take_fields(run, (const char *) data, size);
+        take_message(run, (const char *) data, size);
         check_json(run);
         check_table(run);
         (void) json_object_put(run);
