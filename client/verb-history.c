@@ -116,6 +116,11 @@ static int history(const Options *options, int n_arguments, char **arguments) {
 
         if (!runs)
                 return trouble("out of memory");
+        if (query.directory && from_memory) {
+                complain("--directory is about the journal and --memory about the service; give "
+                         "one of them");
+                return EXIT_USAGE;
+        }
         if (history_query_set_bus(&query, options) && !from_memory)
                 r = journal_history_read(&query, runs);
         if (r < 0)

@@ -166,7 +166,8 @@ class CommandLine(RunTestCase):
                           ("run", "qemu", GUEST, "start", "--timeout=soon"), ("run", "qemu", GUEST, "start", "--timeout="),
                           ("run", "qemu", GUEST, "start", "--xml"), ("run", "qemu", GUEST, "start", "--json=yes"),
                           ("--address",), ("list", "more"), ("show",), ("cancel", "a", "b"), ("reload", "now"),
-                          ("monitor", "qemu"), ("history", "--since=soon"), ("history", "-n", "many"), ("monitor", "-n", "5"),
+                          ("monitor", "qemu"), ("history", "--since=soon"), ("history", "-n", "many"), ("history", "--memory", "--directory=/"),
+                          ("monitor", "-n", "5"),
                           ("run", "-n", "5", "qemu", GUEST, "start"), ("check", "-n", "5"), ("list", "-n", "5")):
             with self.subTest(arguments=arguments):
                 result = self.bare(*arguments)
