@@ -24,8 +24,20 @@ need_packages() {
         echo "Installing:$missing"
         apt-get -qq update
         # shellcheck disable=SC2086 # a list of words
-        DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends $missing >/dev/null
+        install_stopped $missing
 }
+
+# Installs the packages in $@ and starts none of their daemons: Debian's own switch for that is this file.
+install_stopped() (
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e $policy ]; then
+                trap 'rm -f $policy' EXIT
+                trap 'exit 130' INT TERM
+                printf '#!/bin/sh\nexit 101\n' >$policy
+                chmod 755 $policy
+        fi
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends "$@" >/dev/null
+)
 
 # Copies the source tree to the folder $1: what git knows, or in an unpacked tarball all of it.
 copy_source() {
