@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""The benchmark itself, briefly: that it measures all that it should. How fast the service is on a machine that does something else
+meanwhile says little, so a figure only has to be far from what would be a mistake."""
+
+import json
+import os
+import subprocess
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, os.pardir, "bus"))
+sys.path.insert(1, os.path.join(HERE, os.pardir, "client"))
+import tap  # noqa: E402 (it lies elsewhere)
+
+BENCH = os.path.join(os.environ.get("top_builddir", os.path.join(HERE, os.pardir, os.pardir)), "tests", "bench", "bench")
+FACTOR = float(os.environ.get("TEST_TIMEOUT_FACTOR", "1"))
+BUS = "dbus-daemon"
+
+# One row of each measure, at least.
+ROWS = ("bare spawn", "Ping", "call, no script", "call, #!/bin/sh exit 0", "call, true", "virt-hooks-forward, #!/bin/sh exit 0",
+        "call, ten of #!/bin/sh exit 0", "call, filter: cat", "call, no script, 1,000 in the history",
+        "call, no script, 1,000 waiting", "4 KiB, many elements: Run", "64 KiB, one long text: method",
+        "1 MiB, many elements: bare spawn", "4 MiB, one long text: Run", "1 callers", "64 callers", "64 bare spawners",
+        "1,000 calls in flight, sleep 1", "no script, 200 subscribers", "memory at rest: resident",
+        "memory at its peak: resident", "start to the bus name taken", "descriptors at rest")
+
+# Times as much as a target may be missed by here.
+LENIENCY = 30
+
+
+def run_bench(*options):
+    return subprocess.run([BENCH, "--quick", f"--bus={BUS}", *options], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, encoding="utf-8", timeout=60 * FACTOR, check=False)
+
+
+class BenchTest(unittest.TestCase):
+
+    def test_json(self):
+        result = run_bench("--json")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        report = json.loads(result.stdout)
+        rows = {row["name"]: row for row in report["rows"]}
+        for name in ROWS:
+            self.assertIn(name, rows)
+        self.assertEqual(len(rows), len(report["rows"]), "two rows have one name")
+        for row in report["rows"]:
+            self.assertEqual(row["bus"], BUS)
+            if "median" in row:
+                self.assertGreater(row["median"], 0, row)
+                self.assertGreaterEqual(row["p99"], row["median"], row)
+            else:
+                self.assertGreater(row["value"], 0, row)
+        self.assertLessEqual(rows["descriptors after them"]["value"], rows["descriptors at rest"]["value"])
+        self.assertEqual(len(report["targets"]), 19)
+        for target in report["targets"]:
+            self.assertEqual(target["reached"], target["value"] <= target["limit"], target)
+            if not report["sanitized"]:
+                self.assertLessEqual(target["value"], LENIENCY * target["limit"], target)
+
+    def test_tables(self):
+        for option, line in (("--markdown", "| start to the bus name taken | "), ("--bus=dbus-daemon", "  start to the bus name taken ")):
+            with self.subTest(option=option):
+                result = run_bench(option, "start")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn(line, result.stdout)
+                self.assertNotIn("Ping", result.stdout, "only what was asked for is measured")
+
+
+if __name__ == "__main__":
+    tap.main()
