@@ -3,6 +3,7 @@
 
 import os
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 import dbus.bus
@@ -26,6 +27,7 @@ SIGNATURES = {
     "Libxl": "(sssss)",
     "Network": "(ssssss)",
     "Run": "(sssssha{sv})",
+    "Cancel": "(s)",
     "Reload": "()",
     "ListScripts": "()",
     "ListRuns": "(a{sv})",
@@ -292,6 +294,7 @@ class Monitor:
 
     def __init__(self, address):
         self.seen = []
+        self.answers = defaultdict(list)
         self.gone = set()
         self.connection = dbus.bus.BusConnection(address, mainloop=dbus.mainloop.glib.DBusGMainLoop())
         self.connection.set_exit_on_disconnect(False)
@@ -304,8 +307,11 @@ class Monitor:
 
     def _on_message(self, _connection, message):
         name = message.get_error_name() if message.get_type() == self.ERROR else message.get_member()
-        self.seen.append(Seen(message.get_type(), message.get_sender(), message.get_destination(), name,
-                              message.get_serial(), message.get_reply_serial(), not message.get_no_reply()))
+        seen = Seen(message.get_type(), message.get_sender(), message.get_destination(), name, message.get_serial(),
+                    message.get_reply_serial(), not message.get_no_reply())
+        self.seen.append(seen)
+        if seen.type in (self.RETURN, self.ERROR):
+            self.answers[seen.destination, seen.answers].append(seen)
         if message.get_member() == "NameOwnerChanged":
             name, _old, new = message.get_args_list()
             if name.startswith(":") and not new:
@@ -313,8 +319,7 @@ class Monitor:
         return dbus.lowlevel.HANDLER_RESULT_HANDLED
 
     def replies(self, call):
-        return [seen for seen in self.seen if seen.type in (self.RETURN, self.ERROR)
-                and seen.destination == call.sender and seen.answers == call.serial]
+        return self.answers.get((call.sender, call.serial), [])
 
     def calls_to(self, service):
         return [seen for seen in self.seen if seen.type == self.CALL and seen.destination in (BUS_NAME, service)]
