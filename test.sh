@@ -20,7 +20,7 @@ case ${1:-} in
         ;;
 esac
 
-test_packages="bash clang clang-format libclang-rt-14-dev libcmocka-dev
+test_packages="bash clang clang-format dbus-broker libclang-rt-14-dev libcmocka-dev
         mandoc python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils zsh"
 machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables libvirt-clients libvirt-daemon
         libvirt-daemon-system polkitd python3 qemu-system-x86 systemd-container"
@@ -112,10 +112,12 @@ copy_source "$work/source"
 stage 'autoreconf' sh -c "cd '$work/source' && autoreconf -fi" || exit 1
 stage 'build with gcc' build "$work/gcc"
 check 'tests' "$work/gcc" check TEST_TIMEOUT_FACTOR=3
+check 'load, faults and access on dbus-broker' "$work/gcc" check TEST_TIMEOUT_FACTOR=3 VIRT_HOOKS_TEST_BUS=dbus-broker \
+        VIRT_HOOKS_TEST_CALLS=3000 TESTS='tests/load/test-storm.py tests/bus/test-policy.py'
 stage 'build with clang' build "$work/clang" CC=clang
 stage 'build with the address and undefined-behaviour sanitizers' \
         build "$work/sanitizers" --enable-sanitizers=address,undefined CFLAGS='-g -O1'
-check 'tests under the sanitizers' "$work/sanitizers" check TEST_TIMEOUT_FACTOR=4
+check 'tests under the sanitizers' "$work/sanitizers" check TEST_TIMEOUT_FACTOR=4 VIRT_HOOKS_TEST_CALLS=1500
 # Not optimised: fortified functions share an address in glibc, and valgrind takes one for another.
 stage 'build for valgrind' build "$work/valgrind" CFLAGS='-g -O0'
 check 'main paths under valgrind' "$work/valgrind" check TEST_TIMEOUT_FACTOR=10 \
