@@ -13,13 +13,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
 
+#include "journald.h"
 #include "text.h"
-
-#define FIELDS_MAX 24U
 
 /*
  * systemd sets JOURNAL_STREAM for a service whose standard error is the journal, to that stream's
@@ -84,33 +80,18 @@ static void log_to_stderr(const char *text) {
         write_line(text);
 }
 
-/* Appends NAME=VALUE to the vector, whose strings free_fields() frees. */
-static void add_field(struct iovec *fields, int *n, const char *name, const char *value) {
-        char *text;
-        int size;
-
-        if (empty(value) || (unsigned) *n >= FIELDS_MAX)
-                return;
-        size = asprintf(&text, "%s=%s", name, value);
-        if (size >= 0)
-                fields[(*n)++] = (struct iovec){ text, (size_t) size };
-}
-
 static void log_to_journal(int priority, const char *id, const LogField *extra, const char *text) {
-        struct iovec fields[FIELDS_MAX];
+        JournaldEntry *entry = journald_entry_new();
         char number[16];
-        int n = 0;
 
         (void) snprintf(number, sizeof(number), "%d", priority);
-        add_field(fields, &n, "MESSAGE", text);
-        add_field(fields, &n, "PRIORITY", number);
-        add_field(fields, &n, "MESSAGE_ID", id);
-        add_field(fields, &n, "SYSLOG_IDENTIFIER", program_invocation_short_name);
+        journald_entry_add(entry, "MESSAGE", text);
+        journald_entry_add(entry, "PRIORITY", number);
+        journald_entry_add(entry, "MESSAGE_ID", id);
+        journald_entry_add(entry, "SYSLOG_IDENTIFIER", program_invocation_short_name);
         for (; extra && extra->name; extra++)
-                add_field(fields, &n, extra->name, extra->value);
-        (void) sd_journal_sendv(fields, n);
-        for (int i = 0; i < n; i++)
-                free(fields[i].iov_base);
+                journald_entry_add(entry, extra->name, extra->value);
+        journald_entry_send(entry);
 }
 
 static bool aside;

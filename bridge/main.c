@@ -16,6 +16,7 @@
 #include "bus-names.h"
 #include "bus-open.h"
 #include "descriptors.h"
+#include "journald.h"
 #include "log.h"
 
 typedef enum BusKind {
@@ -221,6 +222,7 @@ static int serve(const Options *options) {
         int r;
 
         r = sd_event_default(&event);
+        journald_use_loop(event);
         if (r >= 0)
                 r = open_bus(options, &bus);
         if (r < 0) {
@@ -266,6 +268,7 @@ int main(int argc, char **argv) {
         descriptors_take_spare();
         xmlInitParser();
         r = serve(&options);
+        journald_use_loop(NULL);
         xmlCleanupParser();
         strv_free(options.bridge.hooks_directories);
         return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
