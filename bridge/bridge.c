@@ -131,6 +131,7 @@ static void send_waiting_away(Bridge *bridge) {
 static int on_finish(sd_event_source *source, void *userdata) {
         Bridge *bridge = userdata;
 
+        report_flush(bridge->report);
         (void) sd_bus_release_name(bridge->bus, BRIDGE_NAME);
         while (sd_bus_process(bridge->bus, NULL) > 0)
                 ;
@@ -202,7 +203,7 @@ static int bridge_set_up(Bridge *bridge) {
         r = history_new(&bridge->history);
         if (r < 0)
                 return r;
-        r = report_new(&bridge->report, bridge->bus);
+        r = report_new(&bridge->report, bridge->bus, bridge->event);
         if (r < 0)
                 return r;
         r = callers_new(&bridge->callers, bridge->bus, on_caller_gone, bridge);

@@ -39,6 +39,8 @@ Call *call_free(Call *call) {
         if (call->message) /* on no path does a caller wait for ever */
                 (void) bus_reply_errorf(call->message, ERROR_SHUTTING_DOWN,
                                         "The service is going away: call again");
+        if (call->run)
+                report_forget(bridge->report, call->run);
         run_free(call->run);
         request_free(call->request);
         close_fd(call->started_fd);

@@ -101,7 +101,9 @@ struct Run {
         sd_event_source *timeout_source, *warn_source, *kill_source;
         run_done_t done;
         void *userdata;
-        TAILQ_ENTRY(Run) history; /* the history's own */
+        TAILQ_ENTRY(Run) history;   /* the history's own */
+        TAILQ_ENTRY(Run) in_report; /* the report's own */
+        uint64_t announce_at;       /* the report's, too: microseconds of CLOCK_MONOTONIC */
 };
 
 const char *run_outcome_to_string(RunOutcome outcome);

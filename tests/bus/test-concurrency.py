@@ -137,7 +137,7 @@ class Replies(ConcurrencyTestCase):
             after = self.monitor.seen[self.monitor.seen.index(call):]
             interesting = [seen.member if seen.type == Monitor.SIGNAL else "reply" for seen in after
                            if seen in self.monitor.replies(call) or seen.member in ("HookStarted", "HookFinished")]
-            self.assertEqual(interesting[:3], ["HookStarted", "reply", "HookFinished"])
+            self.assertEqual(interesting[:3], ["reply", "HookStarted", "HookFinished"])
 
     def test_no_reply_wanted(self):
         """The call runs like any other; the harness checks that no reply is sent."""
