@@ -1,0 +1,318 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""A real libvirtd with virt-hooks attached does what it does with plain hooks, and the bus hears of all of it."""
+
+import collections
+import glob
+import os
+import re
+import subprocess
+import unittest
+
+import machine
+import libvirtd
+from libvirtd import (LIBVIRT_HOOKS, PLACE, VIRT_HOOKS, Battery, Normaliser, define, event_of, install_recorders,
+                      let_it_restart, must, records, run, run_of, start_afresh, start_with_network, wait_until, write)
+
+import client as bus_client
+from harness import HooksTestCase
+
+BUS = "unix:path=/run/dbus/system_bus_socket"
+
+# What differs from plain hooks and is meant, in the words of virt-hooks-forward(8), and what here knows of it. Whatever else
+# differs is a mistake.
+DIFFERENCES = {
+    "libvirt's own message names the link": "undo_differences()",
+    "is in the scripts' environment": "undo_record()",
+    "does not delay the guest": "test_background_child_does_not_delay_the_guest()",
+    "marks networks as tainted by a hook even where a type has no script": "test_tainted_without_a_script()",
+    "libvirt's log has the last alone": "compare()",
+    "Scripts run below": "check_bus()",
+    "A script that others could change is refused": "test_script_of_others_is_refused()",
+}
+
+
+def attach(*types):
+    for kind in types or ("daemon", "lxc", "libxl", "network", "qemu"):
+        for name in (kind, f"{kind}.d"):
+            if os.path.lexists(f"{LIBVIRT_HOOKS}/{name}"):
+                os.rename(f"{LIBVIRT_HOOKS}/{name}", f"{VIRT_HOOKS}/{name}")
+        os.symlink("/usr/sbin/virt-hooks-forward", f"{LIBVIRT_HOOKS}/{kind}")
+
+
+def undo_differences(text):
+    text = text.replace(f"{VIRT_HOOKS}/", f"{LIBVIRT_HOOKS}/")
+    return re.sub(rf"(Child process \([^)]*? {LIBVIRT_HOOKS}/\w+)\.d/[\w-]+ ", r"\1 ", text)
+
+
+def undo_record(record):
+    entries = [entry for entry in record["environment"].split("\0") if not entry.startswith("VIRT_HOOKS_RUN=")]
+    return {**record, "argv": [undo_differences(word) for word in record["argv"]], "environment": "\0".join(entries),
+            "cgroup": None}
+
+
+class Observer:
+    """On the bus from before the service starts, so that it hears of everything."""
+
+    def __init__(self):
+        must("systemctl", "stop", "virt-hooks.service")
+        self.client = bus_client.Client(BUS)
+        must("systemctl", "start", "virt-hooks.service")
+
+    def events(self):
+        self.client.settle()
+        return self.client.events
+
+
+class LibvirtTestCase(unittest.TestCase):
+    maxDiff = None
+    documents_are_checked = True
+    check_signals = HooksTestCase.check_signals
+    _check_details = HooksTestCase._check_details
+
+    def setUp(self):
+        let_it_restart()
+        start_afresh()
+
+    def observe(self):
+        observer = Observer()
+        self.addCleanup(observer.client.close)
+        return observer
+
+    def check_order(self, events, some_records):
+        """What an observer has heard is what the scripts have seen: each run once, in pairs without a gap, and in order."""
+        self.check_signals(events)
+        seen = dict.fromkeys((*event_of(record), run_of(record)) for record in some_records)
+        self.assertEqual([event.what for event in events if event.name == "HookStarted"], list(seen))
+
+
+class TheBattery(LibvirtTestCase):
+    """Both batteries in one test: the one is nothing without the other."""
+
+    def test_battery(self):
+        install_recorders(LIBVIRT_HOOKS)
+        plain = Battery(LIBVIRT_HOOKS).run()
+        self.assertTrue(all(record["cgroup"].endswith("/libvirtd.service") for step in plain.steps for record in step.records))
+
+        self.setUp()
+        install_recorders(LIBVIRT_HOOKS)
+        attach()
+        observer = self.observe()
+        attached = Battery(VIRT_HOOKS).run()
+        self.compare(plain, attached)
+        with self.subTest("the bus"):
+            self.check_bus(attached, observer.events())
+
+    def compare(self, plain, attached):
+        normalised = [[normaliser.step(step) for step in battery.steps]
+                      for battery, normaliser in ((plain, Normaliser()), (attached, Normaliser()))]
+        for expected, seen in zip(*normalised, strict=True):
+            for what in ("results", "state"):
+                with self.subTest(f"{expected['name']}, {what}"):
+                    self.assertEqual(undo_differences(repr(seen[what])), undo_differences(repr(expected[what])))
+            with self.subTest(f"{expected['name']}, hooks"):
+                self.assertEqual([undo_record(record) for record in seen["records"]],
+                                 [{**record, "cgroup": None} for record in expected["records"]])
+        with self.subTest("libvirtd's log"):
+            self.assertGreater(sum("Hook script execution failed" in line for line in plain.log), 20)
+            texts = [[undo_differences(normaliser.text(line)) for line in battery.log]
+                     for battery, normaliser in ((plain, Normaliser()), (attached, Normaliser()))]
+            self.assertEqual(texts[1], [text for text in texts[0] if not text.endswith(": first\n")])
+
+    def check_bus(self, attached, events):
+        all_records = [record for step in attached.steps for record in step.records]
+        for record in all_records:
+            self.assertIn("/virt-hooks.service", record["cgroup"])
+        self.check_order(events, all_records)
+        steps = {run_of(record): step for step in attached.steps for record in step.records}
+        finished = {event.run: event for event in events if event.name == "HookFinished"}
+        for run_id, step in steps.items():
+            event = finished[run_id]
+            # What can't be executed counts as a script, and writes no record.
+            is_broken = step.name.startswith("a script ") and event.kind == "qemu"
+            self.assertEqual(event.outcome != "success", is_broken or step.fails(event.what), f"{step.name}: {event}")
+            n_records = sum(run_of(record) == run_id for record in step.records)
+            self.assertEqual(event.details["scripts"], n_records + is_broken, f"{step.name}: {event}")
+
+
+class Differences(LibvirtTestCase):
+    """Those of the differences that the battery can't undo, each on both sides."""
+
+    def test_manual_has_the_same_list(self):
+        with open(os.path.join(machine.TOP_SRCDIR, "man", "virt-hooks-forward.8.in"), encoding="utf-8") as file:
+            section = file.read().partition(".Sh WHAT DIFFERS FROM PLAIN HOOKS")[2].partition("\n.Sh ")[0]
+        self.assertEqual(section.count("\n.It\n"), len(DIFFERENCES))
+        for words in DIFFERENCES:
+            self.assertIn(words, section.replace("\n", " "))
+
+    def start_guest(self):
+        start_with_network()
+        define("web", 1)
+        must("virsh", "start", "web")
+
+    def background_child(self, folder, seconds):
+        """Starts a guest whose hook leaves a child that holds its output; returns whether that lives when the guest has started."""
+        pid_file = f"{PLACE}/child"
+        write(f"{folder}/qemu", f'#!/bin/sh\n[ "$2" != started ] || {{ sleep {seconds} & echo $! > {pid_file}; }}\n', 0o755)
+        self.start_guest()
+        with open(pid_file, encoding="ascii") as file:
+            pid = int(file.read())
+        is_there = os.path.exists(f"/proc/{pid}")
+        run("kill", "-9", str(pid))
+        return is_there
+
+    def test_background_child_delays_the_guest_of_a_plain_hook(self):
+        self.assertFalse(self.background_child(LIBVIRT_HOOKS, 2))
+
+    def test_background_child_does_not_delay_the_guest(self):
+        attach()
+        self.assertTrue(self.background_child(VIRT_HOOKS, 1000))
+
+    def open_to_others(self, folder):
+        """What virsh says when a hook may be written by anybody."""
+        write(f"{folder}/qemu", "#!/bin/sh\n", 0o777)
+        start_with_network()
+        define("web", 1)
+        return run("virsh", "start", "web")
+
+    def test_script_of_others_is_run_by_libvirt(self):
+        self.assertEqual(self.open_to_others(LIBVIRT_HOOKS).status, 0)
+
+    def test_script_of_others_is_refused(self):
+        attach()
+        said = self.open_to_others(VIRT_HOOKS)
+        self.assertEqual(said.status, 1)
+        self.assertRegex(said.stderr, rf"unexpected exit status 1: virt-hooks: .*{VIRT_HOOKS}/qemu")
+
+    def tainted(self):
+        cursor = libvirtd.log_cursor()
+        self.start_guest()
+        return [line.split(" ")[0] for line in libvirtd.libvirtd_log(cursor) if "tainted" in line]
+
+    def test_nothing_is_tainted_without_a_plain_hook(self):
+        self.assertEqual(self.tainted(), [])
+
+    def test_tainted_without_a_script(self):
+        attach()
+        self.assertEqual(sorted(set(self.tainted())), ["Network"])
+
+
+class ManyGuests(LibvirtTestCase):
+    """Ten guests start and stop at a time, five times over."""
+
+    guests = [f"g{number}" for number in range(10, 20)]
+
+    def at_a_time(self, verb):
+        """virsh for all guests at once."""
+        started = [subprocess.Popen(["virsh", "-q", verb, guest], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                    stderr=subprocess.STDOUT, encoding="utf-8") for guest in self.guests]
+        said = [process.communicate(timeout=120 * machine.FACTOR)[0] for process in started]
+        self.assertEqual([process.returncode for process in started], [0] * len(self.guests), said)
+
+    @staticmethod
+    def left():
+        """What the service holds: its descriptors, its processes, its cgroups; and who else of us runs."""
+        pid = must("systemctl", "show", "-P", "MainPID", "virt-hooks.service").strip()
+        cgroup = f"/sys/fs/cgroup{must('systemctl', 'show', '-P', 'ControlGroup', 'virt-hooks.service').strip()}"
+        processes = []
+        for path in glob.glob(f"{cgroup}/**/cgroup.procs", recursive=True):
+            with open(path, encoding="ascii") as file:
+                processes += file.read().split()
+        return {"descriptors": len(os.listdir(f"/proc/{pid}/fd")), "processes": processes,
+                "cgroups": sorted(glob.glob(f"{cgroup}/**/", recursive=True)),
+                "forwarders": run("pgrep", "-x", "virt-hooks-forw").stdout}
+
+    def test_ten_at_a_time(self):
+        install_recorders(LIBVIRT_HOOKS)
+        attach()
+        observer = self.observe()
+        start_with_network()
+        for guest in self.guests:
+            define(guest, int(guest[1:]))
+        observer.events()
+        before = self.left()
+        for _ in range(5):
+            self.at_a_time("start")
+            self.assertEqual(sorted(must("virsh", "list", "--name").split()), self.guests)
+            self.at_a_time("destroy")
+        must("virsh", "net-destroy", "lan")
+        libvirtd.stop_libvirtd()
+
+        events = observer.events()
+        self.check_signals(events)
+        finished = [event for event in events if event.name == "HookFinished"]
+        self.assertEqual({event.outcome for event in finished}, {"success"})
+        for guest in self.guests:
+            self.assertEqual([event.operation for event in finished if event.object == guest],
+                             ["prepare", "start", "started", "stopped", "release"] * 5)
+        ports = collections.Counter(event.operation for event in finished if event.kind == "network")
+        self.assertEqual(ports, {"start": 1, "started": 1, "stopped": 1, "port-created": 50, "port-deleted": 50})
+        self.assertEqual(collections.Counter(event.run for event in finished for _ in range(event.details["scripts"])),
+                         collections.Counter(run_of(record) for record in records()))
+        self.assertEqual((observer.client.property("Running"), observer.client.property("Queued")), (0, 0))
+        wait_until(lambda: self.left() == before, f"{before} to be all that is left, not {self.left()}")
+
+
+# The layout that many who pass devices through to guests use: /etc/libvirt/hooks/qemu runs what it finds in
+# qemu.d/GUEST/OPERATION/SUB-OPERATION/. There are two kinds: one finds the folder beside itself, one knows where it is.
+DISPATCHER = """#!/bin/bash
+guest=$1 operation=$2 suboperation=$3
+folder=BASE/qemu.d/$guest/$operation/$suboperation
+if [ -f "$folder" ] && [ -x "$folder" ]; then
+        "$folder" "$@" || exit
+elif [ -d "$folder" ]; then
+        for file in "$folder"/*; do
+                [ ! -x "$file" ] || "$file" "$@" || exit
+        done
+fi
+"""
+
+
+class Dispatchers(LibvirtTestCase):
+    def life(self, base):
+        """What a guest's scripts say of its life, and what virsh says when one of them objects."""
+        write(f"{LIBVIRT_HOOKS}/qemu", DISPATCHER.replace("BASE", base), 0o755)
+        script = f"""#!/bin/sh
+echo "$@" >> {PLACE}/trace
+[ ! -e {PLACE}/objection ] || {{ echo The card is in use >&2; exit 5; }}
+"""
+        for path in ("web/prepare/begin/bind.sh", "web/release/end/rebind.sh", "web/started/begin", "other/prepare/begin/never.sh"):
+            write(f"{LIBVIRT_HOOKS}/qemu.d/{path}", script, 0o755)
+        yield
+        start_with_network()
+        define("web", 1)
+        must("virsh", "start", "web")
+        must("virsh", "destroy", "web")
+        write(f"{PLACE}/objection", "")
+        yield run("virsh", "start", "web")
+
+    @staticmethod
+    def trace():
+        with open(f"{PLACE}/trace", encoding="utf-8") as file:
+            return file.read().splitlines()
+
+    def compare(self, base, base_attached):
+        expected = ["web prepare begin -", "web started begin -", "web release end -", "web prepare begin -", "web release end -"]
+        plain = self.life(base)
+        next(plain)
+        told = next(plain)
+        self.assertEqual(told.status, 1)
+        self.assertRegex(told.stderr, r"hooks/qemu web prepare begin -\) unexpected exit status 5: The card is in use\n*$")
+        self.assertEqual(self.trace(), expected)
+        self.setUp()
+        attached = self.life(base_attached)
+        next(attached)
+        attach("qemu")
+        self.assertEqual(next(attached), told)
+        self.assertEqual(self.trace(), expected)
+
+    def test_beside_itself(self):
+        self.compare('$(dirname "$0")', '$(dirname "$0")')
+
+    def test_with_the_path_in_it(self):
+        """The path has to be changed, or nothing is found."""
+        self.compare(LIBVIRT_HOOKS, VIRT_HOOKS)
+
+
+if __name__ == "__main__":
+    machine.main(seconds=240)
