@@ -87,6 +87,7 @@ build() {
 
 lint_shell() {
         cd "$work/source" && shellcheck -x demo.sh test.sh .ci/run tests/setup.sh examples/hooks/network \
+                tests/fuzz/run-fuzzers \
                 examples/hooks/*.d/*
 }
 
@@ -118,6 +119,8 @@ stage 'build with clang' build "$work/clang" CC=clang
 stage 'build with the address and undefined-behaviour sanitizers' \
         build "$work/sanitizers" --enable-sanitizers=address,undefined CFLAGS='-g -O1'
 check 'tests under the sanitizers' "$work/sanitizers" check TEST_TIMEOUT_FACTOR=4 VIRT_HOOKS_TEST_CALLS=1500
+stage 'build of the fuzzers' configure_in "$work/fuzzers" CC=clang --enable-fuzzers CFLAGS='-g -O1' &&
+        check 'fuzzers, a fixed number of inputs each' "$work/fuzzers" fuzz-briefly -s -j"$jobs"
 # Not optimised: fortified functions share an address in glibc, and valgrind takes one for another.
 stage 'build for valgrind' build "$work/valgrind" CFLAGS='-g -O0'
 check 'main paths under valgrind' "$work/valgrind" check TEST_TIMEOUT_FACTOR=10 \
