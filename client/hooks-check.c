@@ -69,6 +69,20 @@ static void remember_active(HooksCheck *check, const Candidate *candidate, HookT
         };
 }
 
+/* Whether the script at PATH speaks of a file called NAME. */
+static bool mentions(const char *path, const char *name) {
+        _cleanup_free_ char *text = malloc(SCRIPT_MAX), *element = NULL;
+        FILE *file = fopen(path, "re");
+        size_t n;
+
+        if (asprintf(&element, "/%s", name) < 0)
+                element = NULL;
+        n = file && text ? fread(text, 1, SCRIPT_MAX, file) : 0;
+        if (file)
+                (void) fclose(file);
+        return element && memmem(text, n, element, strlen(element));
+}
+
 /* A backup in a .d folder runs as the original does. */
 static void check_backup(HooksCheck *check, const Subject *subject) {
         if (hook_name_is_backup(strrchr(subject->path, '/') + 1))
@@ -92,6 +106,41 @@ static void check_twice(HooksCheck *check, const Subject *subject, const struct 
         }
 }
 
+/* A folder in a .d folder that a script takes care of: many have one for each guest. */
+static bool is_dispatched(const HooksCheck *check, const Subject *subject) {
+        _cleanup_free_ char *folder = text_format("%s.d", hook_type_to_string(subject->type));
+        struct stat st;
+
+        if (!folder || stat(subject->path, &st) < 0 || !S_ISDIR(st.st_mode))
+                return false;
+        for (size_t i = 0; i < check->n_active; i++)
+                if (check->active[i].type == subject->type &&
+                    mentions(check->active[i].path, folder))
+                        return true;
+        return false;
+}
+
+/* Whether the script has the path of a .d folder in it that has moved, since the forwarder took its
+ * place. */
+static void check_moved_folder(HooksCheck *check, const Subject *subject) {
+        const char *type = hook_type_to_string(subject->type);
+
+        for (char *const *directory = check->directories; *directory; directory++) {
+                _cleanup_free_ char *script = text_format("%s/%s", *directory, type);
+                _cleanup_free_ char *folder = text_format("%s/%s.d", *directory, type);
+
+                if (!script || !folder)
+                        check->failed = true;
+                else if (forwarder_is(script) && access(folder, F_OK) < 0 &&
+                         mentions(subject->path, folder + 1))
+                        findings_add(check->findings, subject, "moved-folder",
+                                     text_format("sed -i 's|%s|$(dirname \"$0\")/%s.d|g' %s",
+                                                 folder, type, subject->word),
+                                     "it looks into %s, which has moved to %s/%s.d", folder,
+                                     check->directory, type);
+        }
+}
+
 static void check_candidate(HooksCheck *check, HookType type, const Candidate *candidate) {
         _cleanup_free_ char *word = text_shell_word(candidate->path);
         const Subject subject = { .path = candidate->path, .word = word, .type = type };
@@ -103,9 +152,14 @@ static void check_candidate(HooksCheck *check, HookType type, const Candidate *c
                 check->failed = true;
                 return;
         }
+        if (in_folder && is_dispatched(check, &subject))
+                return;
         if (script_check(&subject, in_folder, strict, check->findings, &st) != SCRIPT_ACTIVE)
                 return;
-        check->scripts++;
+        if (!forwarder_is(subject.path)) {
+                check->scripts++;
+                check_moved_folder(check, &subject);
+        }
         if (in_folder)
                 check_backup(check, &subject);
         check_twice(check, &subject, &st);
@@ -219,20 +273,6 @@ static void check_type(HooksCheck *check, HookType type) {
                 check_candidate(check, type, &list.candidates[i]);
         candidate_list_clear(&list);
         check_chain(check, type);
-}
-
-/* Whether the script at PATH speaks of a file called NAME. */
-static bool mentions(const char *path, const char *name) {
-        _cleanup_free_ char *text = malloc(SCRIPT_MAX), *element = NULL;
-        FILE *file = fopen(path, "re");
-        size_t n;
-
-        if (asprintf(&element, "/%s", name) < 0)
-                element = NULL;
-        n = file && text ? fread(text, 1, SCRIPT_MAX, file) : 0;
-        if (file)
-                (void) fclose(file);
-        return element && memmem(text, n, element, strlen(element));
 }
 
 /* A file that the scripts of this folder are linked to, or call, has a name of its own. */

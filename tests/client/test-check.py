@@ -121,11 +121,16 @@ class Healthy(CheckTestCase):
         self.script("network", "#!/bin/sh\nexec \"${0%/*}/guard.sh\" \"$@\"\n")
         self.assert_fine()
 
-    def test_the_forwarder(self):
-        """libvirt's folder after attach: its script is the forwarder, and the scripts are elsewhere."""
+    def attached(self):
+        """The folders of the scripts and of libvirt, which finds the forwarder there."""
         own, libvirts = self.make_directory("own"), self.make_directory("libvirts")
         shutil.copy("/bin/true", self.path("virt-hooks-forward"))
         os.symlink(self.path("virt-hooks-forward"), os.path.join(libvirts, "qemu"))
+        return own, libvirts
+
+    def test_the_forwarder(self):
+        """libvirt's folder after attach: its script is the forwarder, and the scripts are elsewhere."""
+        own, libvirts = self.attached()
         os.symlink(self.path("virt-hooks-forward"), os.path.join(libvirts, "network"))
         self.script("qemu", directory=own)
         self.assert_fine(own, libvirts)
@@ -135,6 +140,19 @@ class Healthy(CheckTestCase):
         self.assertEqual(finding["remedy"], f"mkdir -p {own}/qemu.d/ && mv {libvirts}/qemu.d/10-late {own}/qemu.d/")
         os.unlink(self.path("virt-hooks-forward"))
         self.assertIn(("libvirts/qemu", "dangling-link"), self.kinds(own, libvirts))
+
+
+    def test_folder_that_has_moved(self):
+        """A script that has the path of the folder in it, from before attach."""
+        own, libvirts = self.attached()
+        dispatcher = self.script("qemu", f'#!/bin/sh\nexec "{libvirts}/qemu.d/$1"\n', directory=own)
+        self.script("qemu.d/web-01", directory=own)
+        finding, = self.check(own, libvirts)
+        self.assertEqual((finding["path"], finding["kind"]), (dispatcher, "moved-folder"))
+        self.assertIn(f"{libvirts}/qemu.d, which has moved to {own}/qemu.d", finding["problem"])
+        subprocess.run(["sh", "-c", finding["remedy"]], check=True)
+        self.assertEqual(subprocess.run([dispatcher, "web-01"], check=False).returncode, 0)
+        self.assert_fine(own, libvirts)
 
 
 class Files(CheckTestCase):
@@ -168,6 +186,13 @@ class Files(CheckTestCase):
     def test_folder_in_a_folder(self):
         self.script("qemu.d/web-01/10-x")
         self.assert_one("qemu.d/web-01", "directory")
+
+    def test_folder_in_a_folder_that_a_script_looks_into(self):
+        self.script("qemu", '#!/bin/sh\nexec "$(dirname "$0")/qemu.d/$1/$2/$3"\n')
+        self.script("qemu.d/web-01/prepare/begin")
+        self.assert_fine()
+        self.script("network.d/lan/started")
+        self.assertEqual(self.kinds(), [("hooks/network.d/lan", "directory")])
 
     def test_no_file(self):
         os.mkdir(self.hook("qemu.d"))
