@@ -518,15 +518,17 @@ static void on_document(Intake *intake, int r, Bytes *document, void *userdata) 
 /* A copy costs a process, and its caller may take its time: such calls wait, and count. */
 static int call_start_intake(Call *call, int fd, sd_bus_error *error) {
         Bridge *bridge = call->bridge;
+        bool full = bridge->n_intakes >= bridge->settings->max_waiting;
         int r;
 
-        if (bridge->n_intakes >= bridge->settings->max_waiting ||
-            call->caller->waiting >= bridge->settings->max_waiting_per_caller)
+        if (full || call->caller->waiting >= bridge->settings->max_waiting_per_caller)
                 return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The call about '%s' would have to wait for its document, and too many "
-                        "calls wait already: pass a sealed memfd, or wait for replies",
-                        call->request->object);
+                        "calls%s wait already: pass a sealed memfd, wait for replies, or raise "
+                        "%s= in virt-hooks.conf",
+                        call->request->object, full ? "" : " of this connection",
+                        full ? "MaxWaiting" : "MaxWaitingPerCaller");
         r = intake_new(&call->intake, bridge->event, fd, bridge->settings->document.size,
                        on_document, call);
         if (r < 0)

@@ -50,8 +50,9 @@ static int check_part(const Request *request, const char *what, DocumentKind kin
         if (r == -E2BIG)
                 return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
-                        "The %s document for %s '%s' %s: the limits are in virt-hooks.conf", what,
-                        hook_type_to_string(request->operation.type), request->object, problem);
+                        "The %s document for %s '%s' %s: pass less, or raise %s= in virt-hooks.conf",
+                        what, hook_type_to_string(request->operation.type), request->object,
+                        problem, part && part->size > limits->size ? "MaxDocument" : "MaxDepth");
         return r;
 }
 
