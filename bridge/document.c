@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The check of a document: one pass of libxml2's SAX push parser, no tree. It stops at the first
- * thing that is wrong.
+ * The check of a document: one pass of libxml2's SAX parser, no tree. It stops at the first thing
+ * that is wrong. The parser gets all at once: fed piece by piece it looks for the end of each tag
+ * before it reads it, and goes over each text twice.
  */
 
 #include "document.h"
@@ -10,6 +11,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <libxml/parser.h>
+#include <libxml/parserInternals.h>
 #include <libxml/xmlerror.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,8 +28,10 @@
 #define NAMESPACES_MAX 1024U
 #define NAMES_MAX_SIZE (256U * 1024U) /* bytes of all different names */
 
-#define CHUNK          (64U * 1024U)
-#define PATH_LEVELS    4U    /* the deepest element of interest: hookData/networkport/owner/name */
+/* The deepest elements of interest: domain/name, and hookData/networkport/owner/name. */
+#define PATH_LEVELS_DOMAIN 2U
+#define PATH_LEVELS        4U
+
 #define VALUE_MAX_SIZE 4096U /* no name or uuid is longer */
 
 typedef struct Parser {
@@ -36,7 +40,7 @@ typedef struct Parser {
         const DocumentLimits *limits;
         DocumentInfo *info;
 
-        uint64_t depth;
+        uint64_t depth, levels; /* deeper than LEVELS nothing is of interest */
         uint64_t n_namespaces;
         char path[128]; /* the elements from the root to here, "hookData/network/name" */
         size_t path_ends[PATH_LEVELS]; /* its length at each depth */
@@ -116,17 +120,20 @@ static char *uuid_of(Parser *p, const char *path) {
 }
 
 static bool path_push(Parser *p, const char *name) {
-        size_t start = p->depth > 1 ? p->path_ends[p->depth - 2] : 0;
+        size_t start = p->depth > 1 ? p->path_ends[p->depth - 2] : 0, length = strlen(name);
         bool valid = p->depth == 1 || p->path_valid[p->depth - 2];
-        int n;
+        char *end = p->path + start;
 
-        n = snprintf(p->path + start, sizeof(p->path) - start, "%s%s", p->depth > 1 ? "/" : "",
-                     name);
-        if (n < 0 || (size_t) n >= sizeof(p->path) - start)
+        if (start + 1 + length >= sizeof(p->path))
                 valid = false;
+        if (valid) {
+                if (p->depth > 1)
+                        *end++ = '/';
+                end = mempcpy(end, name, length);
+        }
+        *end = '\0';
         p->path_valid[p->depth - 1] = valid;
-        p->path_ends[p->depth - 1] = valid ? start + (size_t) n : start;
-        p->path[p->path_ends[p->depth - 1]] = '\0';
+        p->path_ends[p->depth - 1] = (size_t) (end - p->path);
         return valid;
 }
 
@@ -181,7 +188,7 @@ static void on_start_element(void *userdata, const xmlChar *local_name, const xm
                 parser_fail(p, -EBADMSG, "declares more than %u namespaces", NAMESPACES_MAX);
         if (p->depth == 1)
                 root_started(p, name);
-        if (p->r < 0 || p->depth > PATH_LEVELS || !path_push(p, name) || p->value)
+        if (p->r < 0 || p->depth > p->levels || !path_push(p, name) || p->value)
                 return;
 
         path = path_without_hook_data(p);
@@ -228,7 +235,7 @@ static void on_end_element(void *userdata, const xmlChar *local_name, const xmlC
                 p->value = NULL;
         }
         p->depth--;
-        if (p->depth > 0 && p->depth <= PATH_LEVELS)
+        if (p->depth > 0 && p->depth <= p->levels)
                 p->path[p->path_ends[p->depth - 1]] = '\0';
 }
 
@@ -264,8 +271,7 @@ static void on_dtd(void *userdata, const xmlChar *name, const xmlChar *external_
 }
 
 /* The parser's own complaint, in one line. */
-static void parser_not_well_formed(Parser *p) {
-        const xmlError *e = xmlCtxtGetLastError(p->context);
+static void parser_not_well_formed(Parser *p, const xmlError *e) {
         _cleanup_free_ char *message = NULL;
 
         if (e && e->code == XML_ERR_NO_MEMORY) {
@@ -279,23 +285,33 @@ static void parser_not_well_formed(Parser *p) {
                     message ? message : "no element");
 }
 
-static int parser_run(Parser *p, const char *data, size_t size) {
-        /* xmlParseChunk() returns what went wrong; without an error handler it is silent. */
-        for (size_t done = 0; p->r == 0;) {
-                size_t n = MIN(size - done, CHUNK);
-                bool last = done + n == size;
-                int r = xmlParseChunk(p->context, data + done, (int) n, last);
+/* It would go on to look for more that is wrong. */
+static void on_error(void *userdata, xmlErrorPtr error) {
+        Parser *p = userdata;
 
-                if (p->r < 0)
-                        break;
-                if (r != XML_ERR_OK || (last && !p->context->wellFormed)) {
-                        parser_not_well_formed(p);
-                        break;
-                }
-                if (last)
-                        break;
-                done += n;
+        if (error->level == XML_ERR_FATAL)
+                parser_not_well_formed(p, error);
+}
+
+static int parser_run(Parser *p, const char *data, size_t size) {
+        xmlParserInputBufferPtr buffer;
+        xmlParserInputPtr input;
+
+        buffer = xmlParserInputBufferCreateMem(data, (int) size, XML_CHAR_ENCODING_NONE);
+        if (!buffer)
+                return p->r = -ENOMEM;
+        input = xmlNewIOInputStream(p->context, buffer, XML_CHAR_ENCODING_NONE);
+        if (!input) {
+                xmlFreeParserInputBuffer(buffer);
+                return p->r = -ENOMEM;
         }
+        if (inputPush(p->context, input) < 0) {
+                xmlFreeInputStream(input);
+                return p->r = -ENOMEM;
+        }
+        (void) xmlParseDocument(p->context);
+        if (p->r == 0 && !p->context->wellFormed)
+                parser_not_well_formed(p, xmlCtxtGetLastError(p->context));
         return p->r;
 }
 
@@ -314,14 +330,22 @@ static bool starts_with_markup(const char *data, size_t size) {
         return i < size && data[i] == '<';
 }
 
+/* An attribute takes five bytes, and the parser reads none behind a '<': where the next one is near
+ * there is nothing to count. */
 static bool has_crowded_tag(const char *data, size_t size) {
-        const char *p = data, *end = data + size;
-        size_t attributes;
+        const char *p = memchr(data, '<', size), *end = data + size;
 
-        while (p < end && (p = memchr(p, '<', (size_t) (end - p)))) {
-                p = markup_end(p, end, &attributes);
-                if (attributes > ATTRIBUTES_MAX)
-                        return true;
+        while (p && p < end) {
+                const char *next = memchr(p + 1, '<', (size_t) (end - p - 1));
+                size_t attributes;
+
+                if (!next || !markup_is_tag(p, end) || next - p > 5 * (ssize_t) ATTRIBUTES_MAX) {
+                        next = markup_end(p, end, &attributes);
+                        if (attributes > ATTRIBUTES_MAX)
+                                return true;
+                        next = memchr(next, '<', (size_t) (end - next));
+                }
+                p = next;
         }
         return false;
 }
@@ -360,8 +384,10 @@ int document_check(const char *data, size_t size, DocumentKind expected,
                 .endElementNs = on_end_element,
                 .characters = on_text,
                 .cdataBlock = on_text,
+                .serror = on_error,
         };
         Parser p = {
+                .levels = expected == DOCUMENT_DOMAIN ? PATH_LEVELS_DOMAIN : PATH_LEVELS,
                 .expected = expected,
                 .limits = limits,
                 .info = info,
@@ -372,9 +398,11 @@ int document_check(const char *data, size_t size, DocumentKind expected,
         *info = (DocumentInfo){};
         *ret_problem = NULL;
 
-        p.context = xmlCreatePushParserCtxt(&handler, &p, NULL, 0, NULL);
+        p.context = xmlNewParserCtxt();
         if (!p.context)
                 return -ENOMEM;
+        *p.context->sax = handler;
+        p.context->userData = &p;
         /*
          * The limits are ours, not libxml2's; without a DTD nothing can be amplified, and there are
          * no entities but those that must be replaced in attributes, too. The encoding is UTF-8,
@@ -382,7 +410,6 @@ int document_check(const char *data, size_t size, DocumentKind expected,
          */
         (void) xmlCtxtUseOptions(p.context, XML_PARSE_NONET | XML_PARSE_HUGE |
                                                     XML_PARSE_IGNORE_ENC | XML_PARSE_NOENT);
-
         (void) xmlDictSetLimit(p.context->dict, NAMES_MAX_SIZE);
 
         if (size > limits->size)
