@@ -54,13 +54,14 @@ int bytes_new_sealed(Bytes **ret, int fd) {
         Mapping *mapping;
         struct stat st;
         void *address;
+        int r;
 
         if (fstat(fd, &st) < 0)
                 return -errno;
         if (st.st_size == 0) /* nothing to map */
                 return bytes_new_take(ret, NULL, 0);
 
-        address = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+        address = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
         if (address == MAP_FAILED)
                 return -errno;
         mapping = malloc(sizeof(Mapping));
@@ -72,7 +73,10 @@ int bytes_new_sealed(Bytes **ret, int fd) {
                 .address = address,
                 .size = (size_t) st.st_size,
         };
-        return bytes_new(ret, address, mapping->size, mapping_free, mapping);
+        r = bytes_new(ret, address, mapping->size, mapping_free, mapping);
+        if (r >= 0)
+                (*ret)->is_sealed = true;
+        return r;
 }
 
 int bytes_new_read(Bytes **ret, int fd, size_t max) {

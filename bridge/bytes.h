@@ -14,6 +14,7 @@
 typedef struct Bytes {
         const char *data; /* not NUL-terminated */
         size_t size;
+        bool is_sealed; /* in whole pages that nobody ever changes, also when the bytes are gone */
         /* The rest is bytes.c's own. */
         unsigned references;
         void (*release)(void *owner);

@@ -27,6 +27,7 @@
 
 #define READ_SIZE     (64U * 1024U)
 #define REST_POLL     (20U * USEC_PER_MSEC)
+#define SPLICE_MIN    (32U * 1024U) /* a smaller document is copied as fast */
 #define PIPE_SIZE_MAX (1024 * 1024) /* what an unprivileged user may ask for by default */
 
 /* What the child needs, made before it exists: until it executes it may only make system calls. */
@@ -144,13 +145,30 @@ static void input_close(Process *process) {
 }
 
 /*
+ * As write(2). Pages that nobody ever changes go into the pipe as they are, and are copied once,
+ * when the script reads them.
+ */
+static ssize_t input_write_some(const Process *process) {
+        const char *data = process->input->data + process->input_done;
+        size_t left = process->input->size - process->input_done;
+        struct iovec pages = { (void *) data, left };
+        ssize_t n = -1;
+
+        if (process->input->is_sealed && left > SPLICE_MIN) {
+                n = vmsplice(process->input_fd, &pages, 1, SPLICE_F_NONBLOCK);
+                if (n > 0 || errno == EAGAIN || errno == EINTR || errno == EPIPE)
+                        return n;
+        }
+        return write(process->input_fd, data, left);
+}
+
+/*
  * Writes what the pipe takes. A reader that is gone is no error: a script need not read its
  * document.
  */
 static void input_write(Process *process) {
         while (process->input_done < process->input->size) {
-                ssize_t n = write(process->input_fd, process->input->data + process->input_done,
-                                  process->input->size - process->input_done);
+                ssize_t n = input_write_some(process);
 
                 if (n < 0 && errno == EINTR)
                         continue;
