@@ -11,7 +11,9 @@
 
 #include "bus-error.h"
 #include "bus-names.h"
+#include "descriptors.h"
 #include "log.h"
+#include "memory.h"
 
 static const char *const access_actions[ACCESS_ACTION_MAX] = {
         [ACCESS_RUN] = "org.virt.hooks.run",
@@ -176,9 +178,16 @@ static void on_identified(sd_bus_message *message, Caller *caller, void *userdat
 
 int access_check(Access *access, sd_bus_message *message, AccessAction action,
                  access_granted_t granted, void *userdata, sd_bus_error *error) {
-        Query *query = malloc(sizeof(Query));
+        Query *query;
         int r;
 
+        if (memory_is_short() || descriptors_run_short())
+                return bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The service is short of memory or descriptors, and %s() has done "
+                        "nothing: call again",
+                        sd_bus_message_get_member(message));
+        query = malloc(sizeof(Query));
         if (!query)
                 return -ENOMEM;
         *query = (Query){

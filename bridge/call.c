@@ -18,6 +18,7 @@
 #include "descriptors.h"
 #include "dictionary.h"
 #include "log.h"
+#include "memory.h"
 #include "run-bus.h"
 
 static void call_end_intake(Call *call) {
@@ -488,6 +489,12 @@ static int take_document(Call *call, int r, Bytes *document, sd_bus_error *error
                         "The document for %s '%s' has more than %" PRIu64
                         " bytes: pass a smaller one, or raise MaxDocument= in virt-hooks.conf",
                         hook_type_to_string(request->operation.type), request->object, max);
+        if (r == -ENOMEM || memory_is_short())
+                return bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The service is short of memory, and nothing was run for %s '%s': call "
+                        "again",
+                        hook_type_to_string(request->operation.type), request->object);
         if (r < 0)
                 return bus_error_setf(
                         error, ERROR_INVALID_DOCUMENT,

@@ -50,3 +50,9 @@ bool descriptors_are_short(int fd) {
         return known && current.rlim_cur != RLIM_INFINITY &&
                (rlim_t) fd >= current.rlim_cur - reserve;
 }
+
+bool descriptors_run_short(void) {
+        _cleanup_close_ int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+
+        return fd < 0 ? errno == EMFILE : descriptors_are_short(fd);
+}

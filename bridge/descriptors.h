@@ -24,3 +24,9 @@ void descriptors_give_spare(void);
 
 /* Whether FD, just opened for a script or a document, eats into what is kept for the bus. */
 bool descriptors_are_short(int fd);
+
+/*
+ * The same for whoever has just received some with a message: whether no call should be let in.
+ * Calls that wait to be let in keep their descriptors, and anybody may send some.
+ */
+bool descriptors_run_short(void);
