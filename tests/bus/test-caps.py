@@ -43,6 +43,7 @@ class CapsTestCase(RunTestCase):
         self.start(f"[Bridge]\n{settings}\n")
         self.others_call = self.other.send_hook("lxc", OTHER, "start", domain(OTHER))
         self.wait_traced(f"lxc {OTHER} start begin -")
+        wait_until(lambda: self.client.events, "its HookStarted")
 
     def end_other(self):
         self.assertFalse(self.others_call.done)
