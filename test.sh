@@ -21,7 +21,7 @@ case ${1:-} in
 esac
 
 test_packages="bash clang clang-format dbus-broker libclang-rt-14-dev libcmocka-dev
-        mandoc python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils zsh"
+        mandoc polkitd python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils zsh"
 machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables libvirt-clients libvirt-daemon
         libvirt-daemon-system polkitd python3 qemu-system-x86 systemd-container"
 [ "$quick" = yes ] || test_packages="$test_packages $machine_packages"
@@ -114,7 +114,7 @@ stage 'autoreconf' sh -c "cd '$work/source' && autoreconf -fi" || exit 1
 stage 'build with gcc' build "$work/gcc"
 check 'tests' "$work/gcc" check TEST_TIMEOUT_FACTOR=3
 check 'load, faults and access on dbus-broker' "$work/gcc" check TEST_TIMEOUT_FACTOR=3 VIRT_HOOKS_TEST_BUS=dbus-broker \
-        VIRT_HOOKS_TEST_CALLS=3000 TESTS='tests/load/test-shortage.py tests/load/test-storm.py tests/bus/test-policy.py'
+        VIRT_HOOKS_TEST_CALLS=3000 TESTS='tests/load/test-shortage.py tests/load/test-storm.py tests/bus/test-policy.py tests/bus/test-polkit.py'
 stage 'build with clang' build "$work/clang" CC=clang
 stage 'build with the address and undefined-behaviour sanitizers' \
         build "$work/sanitizers" --enable-sanitizers=address,undefined CFLAGS='-g -O1'

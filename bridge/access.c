@@ -233,9 +233,7 @@ int access_new(Access **ret, sd_bus *bus, Callers *callers) {
         return 0;
 }
 
-Access *access_free(Access *access) {
-        if (!access)
-                return NULL;
+void access_send_away(Access *access) {
         while (!TAILQ_EMPTY(&access->queries)) {
                 Query *query = TAILQ_FIRST(&access->queries);
 
@@ -243,6 +241,12 @@ Access *access_free(Access *access) {
                                         "The service is shutting down: call again when it is back");
                 query_free(query);
         }
+}
+
+Access *access_free(Access *access) {
+        if (!access)
+                return NULL;
+        access_send_away(access);
         sd_bus_unref(access->bus);
         free(access);
         return NULL;

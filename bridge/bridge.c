@@ -135,6 +135,7 @@ static int on_finish(sd_event_source *source, void *userdata) {
         (void) sd_bus_release_name(bridge->bus, BRIDGE_NAME);
         while (sd_bus_process(bridge->bus, NULL) > 0)
                 ;
+        access_send_away(bridge->access); /* the end of the loop closes the connection */
         return sd_event_exit(bridge->event, bridge->exit_code);
 }
 
