@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <systemd/sd-id128.h>
 #include <uuid.h>
 
 #include "bus-names.h"
@@ -64,9 +65,16 @@ static const char *type_name(const Run *run) {
 }
 
 int run_new(Run **ret, const RunContext *context, Request *request, Caller *caller) {
-        uuid_t id;
+        sd_id128_t id;
         Run *run;
+        int r;
 
+        /* libuuid's own asks for the time, the process and its parents each time. */
+        r = sd_id128_randomize(&id);
+        if (r < 0) {
+                request_free(request);
+                return r;
+        }
         run = malloc(sizeof(Run));
         if (!run) {
                 request_free(request);
@@ -79,8 +87,7 @@ int run_new(Run **ret, const RunContext *context, Request *request, Caller *call
                 .queued_at = now_usec(CLOCK_REALTIME),
                 .context = context,
         };
-        uuid_generate_random(id);
-        uuid_unparse_lower(id, run->id);
+        uuid_unparse_lower(id.bytes, run->id);
         *ret = run;
         return 0;
 }
@@ -494,13 +501,13 @@ static bool run_find_scripts(Run *run) {
         r = scripts_find(run->context->scripts, run->request->operation.type, false, &run->list);
         if (r >= 0 && run->list.n > 0) {
                 run->results = calloc(run->list.n, sizeof(ScriptResult));
-                r = run->results ? 0 : -ENOMEM;
+                r = run->results ? environment_for_run(&run->environment,
+                                                       run->request->environment
+                                                               ? run->request->environment
+                                                               : run->context->environment,
+                                                       run->id)
+                                 : -ENOMEM;
         }
-        if (r >= 0)
-                r = environment_for_run(&run->environment,
-                                        run->request->environment ? run->request->environment
-                                                                  : run->context->environment,
-                                        run->id);
         if (r < 0) {
                 run_fail_with(run, RUN_REFUSED,
                               is_shortage(r) ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,

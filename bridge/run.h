@@ -112,7 +112,8 @@ RunOutcome run_outcome_from_string(const char *s); /* RUN_OUTCOME_MAX where ther
 /* What the ended run means for its object. */
 HookEffect run_effect(const Run *run);
 
-/* Takes REQUEST and references CALLER. On failure REQUEST is freed, too. Returns 0 or -ENOMEM. */
+/* Takes REQUEST and references CALLER. On failure REQUEST is freed, too. Returns 0 or a negative
+ * errno. */
 int run_new(Run **ret, const RunContext *context, Request *request, Caller *caller);
 
 /*
