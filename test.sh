@@ -22,8 +22,8 @@ esac
 
 test_packages="bash clang clang-format dbus-broker libclang-rt-14-dev libcmocka-dev
         mandoc polkitd python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils zsh"
-machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables libvirt-clients libvirt-daemon
-        libvirt-daemon-system polkitd python3 qemu-system-x86 systemd-container"
+machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
+        libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
 [ "$quick" = yes ] || test_packages="$test_packages $machine_packages"
 # shellcheck disable=SC2086,SC2154 # lists of words, of setup.sh
 need_packages $build_packages $client_packages $test_packages || exit

@@ -241,6 +241,10 @@ class Machine:
         except FileNotFoundError:
             return ""
 
+    def journal(self):
+        """The lines of the last boot's."""
+        return self.read("journal").splitlines()
+
     def pull_plug(self):
         """Ends it at once, as a power failure would."""
         with open(os.path.join(self.cgroup, "cgroup.kill"), "w", encoding="ascii") as file:
@@ -279,6 +283,8 @@ def main(seconds=120):
             try:
                 status = machine.run("/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()),
                                      "/usr/bin/python3", f"{INSIDE}/source/{program}", *sys.argv[1:], seconds=seconds)
+                if status != 0:
+                    print("".join(f"# {line}\n" for line in ["--- the end of the journal:", *machine.journal()[-100:]]), end="")
             finally:
                 machine.keep_logs()
     except MachineError as error:
