@@ -20,8 +20,8 @@ case ${1:-} in
         ;;
 esac
 
-test_packages="bash clang clang-format dbus-broker libclang-rt-14-dev libcmocka-dev
-        mandoc polkitd python3-dbus python3-gi shellcheck util-linux valgrind libxml2-utils xz-utils zsh"
+test_packages="acl bash clang clang-format dbus-broker libclang-rt-14-dev libcmocka-dev
+        mandoc polkitd python3-dbus python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
 machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
         libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
 [ "$quick" = yes ] || test_packages="$test_packages $machine_packages"
@@ -102,11 +102,14 @@ lint_data() {
                 xmllint --nonet --noout "$work"/source/policy/*.conf "$work"/source/policy/*.policy
 }
 
-# Everything that make install puts somewhere is taken away by make uninstall.
+# Everything that make install puts somewhere is taken away by make uninstall, and libvirt has its own hook back.
 install_and_uninstall() {
-        make -C "$work/gcc" install DESTDIR="$work/root" &&
-                make -C "$work/gcc" uninstall DESTDIR="$work/root" &&
-                [ -z "$(find "$work/root" ! -type d)" ]
+        local hooks=$work/root/usr/local/etc/libvirt/hooks
+        make -C "$work/gcc" install DESTDIR="$work/root" && mkdir -p "$hooks" &&
+                printf '#!/bin/sh\n' >"$hooks/qemu" && chmod +x "$hooks/qemu" &&
+                "$work/root/usr/local/bin/virt-hooks" attach --root="$work/root" && [ -L "$hooks/qemu" ] &&
+                make -C "$work/gcc" uninstall DESTDIR="$work/root" && [ ! -L "$hooks/qemu" ] &&
+                [ "$(find "$work/root" ! -type d)" = "$hooks/qemu" ]
 }
 
 copy_source "$work/source"

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+#include "forwarder.h"
 #include "hook-name.h"
 #include "interpreter.h"
 #include "safe-path.h"
@@ -18,7 +19,11 @@
 void script_check_link(const Subject *subject, int error, Findings *findings) {
         char target[256];
         ssize_t n = readlink(subject->path, target, sizeof(target));
-        char *remedy = text_format("ln -sfn SCRIPT %s, or: rm %s", subject->word, subject->word);
+        char *remedy =
+                subject->type != HOOK_TYPE_INVALID && forwarder_is(subject->path)
+                        ? text_format("virt-hooks detach %s, or: rm %s",
+                                      hook_type_to_string(subject->type), subject->word)
+                        : text_format("ln -sfn SCRIPT %s, or: rm %s", subject->word, subject->word);
 
         if (n >= 0 && (error == ENOENT || error == ENOTDIR))
                 findings_add(findings, subject, "dangling-link", remedy,

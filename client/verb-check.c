@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "attachment-check.h"
 #include "complain.h"
 #include "findings.h"
 #include "hooks-check.h"
@@ -42,6 +43,15 @@ static int print_all_well(char *const *directories, unsigned scripts) {
         return EXIT_SUCCESS;
 }
 
+/* Of the machine's own hooks. */
+static int check_attachment(Findings *findings) {
+        _cleanup_(attachment_free_pointer) Attachment *attachment = NULL;
+        int r;
+
+        r = attachment_new(&attachment, NULL);
+        return r < 0 ? r : attachment_check(attachment, findings);
+}
+
 static int check(const Options *options, int n_arguments, char **arguments) {
         _cleanup_(settings_free_pointer) Settings *settings = NULL;
         _cleanup_(findings_free_pointer) Findings *findings = NULL;
@@ -52,8 +62,15 @@ static int check(const Options *options, int n_arguments, char **arguments) {
                 return EXIT_TROUBLE;
         if (hooks_directories_new(&directories, arguments, settings) < 0)
                 return EXIT_USAGE;
-        if (findings_new(&findings) < 0 ||
-            hooks_check(directories, settings, findings, &scripts) < 0 ||
+        if (findings_new(&findings) < 0)
+                return trouble("out of memory");
+        if (n_arguments == 0 && !config) {
+                int r = check_attachment(findings);
+
+                if (r < 0)
+                        return r == -ENOMEM ? trouble("out of memory") : EXIT_TROUBLE;
+        }
+        if (hooks_check(directories, settings, findings, &scripts) < 0 ||
             findings_print(findings, options->json) < 0)
                 return trouble("out of memory");
         if (findings_count(findings) > 0)

@@ -6,6 +6,7 @@
 
 #include <inttypes.h>
 
+#include "attachment.h"
 #include "bus-names.h"
 #include "complain.h"
 #include "connection.h"
@@ -84,6 +85,35 @@ static void print_owner(sd_bus *bus, const Options *options) {
                       when_format_span(span, now_usec(CLOCK_REALTIME) - started), (int) pid);
 }
 
+/* Which of libvirt's hooks are attached: an array of types. NULL where they are not this machine's,
+ * or cannot be told. */
+static json_object *list_attached(const Options *options) {
+        _cleanup_(attachment_free_pointer) Attachment *attachment = NULL;
+        json_object *list;
+
+        if (options->transport == TRANSPORT_HOST || options->transport == TRANSPORT_MACHINE ||
+            attachment_new(&attachment, NULL) < 0)
+                return NULL;
+        list = json_object_new_array();
+        for (HookType type = 0; list && type < HOOK_TYPE_MAX; type++)
+                if (attachment_has(attachment, type, NULL))
+                        (void) json_object_array_add(
+                                list, json_object_new_string(hook_type_to_string(type)));
+        return list;
+}
+
+static void print_attached(json_object *list) {
+        size_t n = list ? json_object_array_length(list) : 0;
+
+        if (!list)
+                return;
+        (void) printf("     Attached:  %s", n > 0 ? "" : "none");
+        for (size_t i = 0; i < n; i++)
+                (void) printf("%s%s", i > 0 ? ", " : "",
+                              json_object_get_string(json_object_array_get_idx(list, i)));
+        (void) putchar('\n');
+}
+
 static int print_running(sd_bus *bus) {
         _cleanup_(json_put_pointer) json_object *runs = NULL;
 
@@ -96,7 +126,7 @@ static int print_running(sd_bus *bus) {
 }
 
 static int print_status(sd_bus *bus, const Options *options, json_object *properties,
-                        json_object *list) {
+                        json_object *list, json_object *attached) {
         char when[WHEN_SIZE];
 
         (void) printf("%s●%s virt-hooksd %s\n", terminal_colour(COLOUR_GOOD),
@@ -111,6 +141,7 @@ static int print_status(sd_bus *bus, const Options *options, json_object *proper
         (void) printf("       Looked:  %s\n",
                       when_format(when, json_number(properties, "ScriptsLoadedAt")));
         print_directories(properties);
+        print_attached(attached);
         (void) printf("     Instance:  %s\n", json_text(properties, "Instance"));
         return print_running(bus);
 }
@@ -119,7 +150,7 @@ static int print_status(sd_bus *bus, const Options *options, json_object *proper
 static int status(const Options *options, int n_arguments, char **arguments) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(json_put_pointer) json_object *properties = NULL, *list = NULL;
+        _cleanup_(json_put_pointer) json_object *properties = NULL, *list = NULL, *attached = NULL;
         int r;
 
         if (connection_open(&bus, options) < 0)
@@ -131,9 +162,11 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         }
         if (service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;
+        attached = list_attached(options);
         if (!options->json)
-                return print_status(bus, options, properties, list);
-        if (json_take(properties, "Scripts", TAKE_PTR(list)) < 0)
+                return print_status(bus, options, properties, list, attached);
+        if (json_take(properties, "Scripts", TAKE_PTR(list)) < 0 ||
+            (attached && json_take(properties, "Attached", TAKE_PTR(attached)) < 0))
                 return trouble("out of memory");
         json_print_line(properties);
         return EXIT_SUCCESS;

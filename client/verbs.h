@@ -40,8 +40,10 @@ typedef struct Verb {
 /* Numbers for the verbs' own options start here; the common ones have lower ones. */
 #define VERB_OPTION 0x200
 
+extern const Verb verb_attach;
 extern const Verb verb_cancel;
 extern const Verb verb_check;
+extern const Verb verb_detach;
 extern const Verb verb_history;
 extern const Verb verb_list;
 extern const Verb verb_monitor;

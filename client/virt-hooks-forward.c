@@ -12,6 +12,7 @@
 #include "environment.h"
 #include "forward-call.h"
 #include "forward-direct.h"
+#include "forward-lock.h"
 #include "log.h"
 
 #define PROGRAM      "virt-hooks-forward"
@@ -106,6 +107,7 @@ int main(int argc, char **argv) {
                                argc - 1);
                 return EXIT_USAGE;
         }
+        forward_lock(argv);
         program_invocation_short_name = (char *) PROGRAM;
         log_aside();
         /* libvirt may stop listening, and a script need not read its document. */

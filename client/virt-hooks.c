@@ -13,8 +13,9 @@
 #include "verbs.h"
 
 static const Verb *const verbs[] = {
-        &verb_run,    &verb_monitor, &verb_list,  &verb_history,  &verb_show,   &verb_cancel,
-        &verb_status, &verb_scripts, &verb_check, &verb_rehearse, &verb_reload,
+        &verb_run,    &verb_monitor, &verb_list,    &verb_history, &verb_show,
+        &verb_cancel, &verb_status,  &verb_scripts, &verb_check,   &verb_rehearse,
+        &verb_reload, &verb_attach,  &verb_detach,
 };
 
 #define LETTERS_MAX 32U

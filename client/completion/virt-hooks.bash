@@ -94,7 +94,7 @@ _virt_hooks_value() {
     --since | --until) _virt_hooks_words 'today yesterday now' ;;
     --xml | --port-xml) _virt_hooks_files '*.xml' ;;
     --config) _virt_hooks_files '*.conf' ;;
-    --directory | --hooks-directory) _virt_hooks_files ;;
+    --directory | --hooks-directory | --root) _virt_hooks_files ;;
     --host | -H) mapfile -t COMPREPLY < <(compgen -A hostname -- "$current") ;;
     --machine | -M)
         _virt_hooks_words "$(machinectl --no-legend list 2>/dev/null | cut -d ' ' -f 1)"
@@ -114,6 +114,7 @@ _virt_hooks_options() {
         ;;
     show) options+=' --directory=' ;;
     check) options+=' --config=' ;;
+    attach | detach) options+=' --dry-run --root=' ;;
     rehearse) options+=' --hooks-directory= --operations= --port-xml= --config=' ;;
     esac
     _virt_hooks_words "$options"
@@ -152,7 +153,7 @@ _virt_hooks() {
             case $word in
             --user | --system) bus=("$word") ;;
             --address | --host | -H | --machine | -M | --type | --object | --operation | --operations | \
-                --since | --until | --lines | -n | --directory | --hooks-directory | --config | --xml | \
+                --since | --until | --lines | -n | --directory | --hooks-directory | --root | --config | --xml | \
                 --port-xml | --timeout) option=$word ;;
             -?*) ;;
             *) if [[ $command ]]; then arguments+=("$word"); else command=$word; fi ;;
@@ -186,7 +187,7 @@ _virt_hooks() {
         ;;
     esac
     case $command,${#arguments[@]} in
-    ,*) _virt_hooks_words 'run monitor list history show cancel status scripts reload check rehearse' ;;
+    ,*) _virt_hooks_words 'run monitor list history show cancel status scripts reload check rehearse attach detach' ;;
     run,0 | rehearse,0) _virt_hooks_words "$types" ;;
     run,1) _virt_hooks_words "$(_virt_hooks_objects "$type")" ;;
     run,2) _virt_hooks_words "$(_virt_hooks_operations "$type")" ;;
@@ -194,6 +195,7 @@ _virt_hooks() {
     run,4) _virt_hooks_words "$(_virt_hooks_extra "$type" "${arguments[2]}")" ;;
     rehearse,1) _virt_hooks_files '*.xml' ;;
     check,*) _virt_hooks_files ;;
+    attach,* | detach,*) _virt_hooks_words "$types" ;;
     cancel,0) _virt_hooks_words "$(_virt_hooks_runs list)" ;;
     show,0)
         _virt_hooks_words "$(

@@ -74,7 +74,9 @@ class Status(CommandTestCase):
         self.start()
         status, = self.virt_hooks("--json", "status").objects
         properties = self.client.properties_call("GetAll", "(s)", INTERFACE).values[0]
+        attached = status.pop("Attached")
         self.assertEqual(status, {**properties, "Scripts": self.virt_hooks("--json", "scripts").objects})
+        self.assertEqual(self.field("Attached"), ", ".join(attached) or "none")
 
     def test_absent(self):
         for arguments in ((), ("--json",)):

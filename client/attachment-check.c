@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+#include "attachment-check.h"
+
+#include <sys/stat.h>
+
+#include "hooks-lock.h"
+#include "scripts.h"
+#include "text.h"
+
+static int check_half_done(Attachment *attachment, Findings *findings) {
+        if (!attachment_is_half_done(attachment))
+                return 0;
+        if (access(HOOKS_LOCK_PATH, R_OK | W_OK) == 0)
+                return attachment_lock(attachment);
+        findings_add(findings, &(Subject){ HOOKS_LOCK_PATH, HOOKS_LOCK_PATH, HOOK_TYPE_INVALID },
+                     "half-attached", strdup("run 'virt-hooks check' as root, which takes it back"),
+                     "an attach or detach did not come to its end");
+        return 0;
+}
+
+static void check_profile(const Attachment *attachment, Findings *findings, const char *link,
+                          HookType type) {
+        _cleanup_free_ char *profile = attachment_find_profile(attachment);
+
+        if (profile)
+                findings_add(
+                        findings, &(Subject){ link, link, type }, "apparmor",
+                        text_format("build virt-hooks with --prefix=/usr, or disable %s", profile),
+                        "libvirt's AppArmor profile does not let it run the forwarder, so no "
+                        "hook of %s succeeds",
+                        hook_type_to_string(type));
+}
+
+/* An executable file behind CANDIDATE. */
+static bool find_script(const Candidate *candidate, struct stat *ret) {
+        return stat(candidate->path, ret) == 0 && S_ISREG(ret->st_mode) && (ret->st_mode & 0111);
+}
+
+/* What libvirt runs by itself, beside the forwarder, and the service as well. */
+static void check_twice(const Candidate *candidate, const CandidateList *own, Findings *findings,
+                        HookType type) {
+        _cleanup_free_ char *word = text_shell_word(candidate->path);
+        struct stat st, st_own;
+
+        for (size_t i = 0; i < own->n; i++)
+                if (find_script(candidate, &st) && find_script(&own->candidates[i], &st_own) &&
+                    st.st_dev == st_own.st_dev && st.st_ino == st_own.st_ino)
+                        findings_add(findings, &(Subject){ candidate->path, word, type }, "twice",
+                                     text_format("rm %s", word ? word : ""),
+                                     "it is the same file as %s: libvirt runs it, and the service "
+                                     "runs it, too",
+                                     own->candidates[i].path);
+}
+
+static int check_type(const Attachment *attachment, Findings *findings, HookType type) {
+        CandidateList libvirts = {}, own = {};
+        int r;
+
+        r = candidate_list_fill(&libvirts, attachment->libvirt, type);
+        if (r >= 0 && attachment->own)
+                r = candidate_list_fill(&own, attachment->own, type);
+        if (libvirts.n > 0)
+                check_profile(attachment, findings, libvirts.candidates[0].path, type);
+        for (size_t i = 1; i < libvirts.n; i++) /* the first is the forwarder */
+                check_twice(&libvirts.candidates[i], &own, findings, type);
+        candidate_list_clear(&libvirts);
+        candidate_list_clear(&own);
+        return r == -ENOMEM ? r : 0; /* a folder that cannot be read is a finding of its own */
+}
+
+int attachment_check(Attachment *attachment, Findings *findings) {
+        int r;
+
+        r = check_half_done(attachment, findings);
+        for (HookType type = 0; type < HOOK_TYPE_MAX && r >= 0; type++)
+                if (attachment_has(attachment, type, NULL))
+                        r = check_type(attachment, findings, type);
+        return r;
+}

@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A plan is on disk before its first step is taken, in the file that is the lock as well, and gone
+ * when the last one is. Who finds one there takes it back. The file stays while a type is attached,
+ * since the forwarder looks for the lock there.
+ *
+ * What a hook sees that runs meanwhile: libvirt finds at each moment either the script in its place
+ * or the forwarder. The forwarder waits for the lock, at most ten seconds, so it finds the scripts
+ * in one of the two folders and whole; if the script is back in the forwarder's place by then, the
+ * forwarder becomes the script. What is under way in the forwarder has the lock, and nothing is
+ * moved. What libvirt has started as a plain script is the one that cannot be seen: where the
+ * kernel has just begun to execute it, its interpreter may open the forwarder in its place, and
+ * fail; and if it still runs when its TYPE.d is moved, libvirt does not find that folder
+ * afterwards.
+ */
+
+#include "attachment.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "attach-journal.h"
+#include "complain.h"
+#include "forwarder.h"
+#include "hooks-lock.h"
+#include "settings.h"
+#include "text.h"
+
+#define LIBVIRT_HOOKS SYSCONFDIR "/libvirt/hooks"
+#define LOCK_TIMEOUT  (5 * USEC_PER_SEC)
+
+static bool has_any(const Attachment *attachment) {
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+                if (attachment_has(attachment, type, NULL))
+                        return true;
+        return false;
+}
+
+/* The forwarder needs no lock where nothing is attached. */
+static void drop_unused_file(const Attachment *attachment) {
+        _cleanup_free_ char *path = attach_path(attachment->root, HOOKS_LOCK_PATH);
+        struct stat st;
+
+        if (path && fstat(attachment->lock_fd, &st) == 0 && st.st_size == 0 && !has_any(attachment))
+                (void) unlink(path);
+}
+
+Attachment *attachment_free(Attachment *attachment) {
+        if (!attachment)
+                return NULL;
+        if (attachment->lock_fd >= 0)
+                drop_unused_file(attachment);
+        (void) close_fd(attachment->lock_fd);
+        free(attachment->root);
+        free(attachment->libvirt);
+        free(attachment->own);
+        free(attachment);
+        return NULL;
+}
+
+static int take_folder(Attachment *attachment) {
+        _cleanup_(settings_free_pointer) Settings *settings = NULL;
+        _cleanup_free_ char *file = attach_path(attachment->root, SETTINGS_FILE);
+        int r;
+
+        r = file ? settings_load(&settings, file, false) : -ENOMEM;
+        if (r < 0)
+                return r;
+        attachment->strict = settings->ownership == OWNERSHIP_STRICT;
+        for (char **d = settings->hooks_directories; d && *d; d++)
+                if (!streq(*d, LIBVIRT_HOOKS))
+                        return replace_string(&attachment->own, *d);
+        return 0;
+}
+
+int attachment_new(Attachment **ret, const char *root) {
+        _cleanup_(attachment_free_pointer) Attachment *attachment = malloc(sizeof(Attachment));
+        size_t n = root ? strlen(root) : 0;
+        int r;
+
+        if (!attachment)
+                return -ENOMEM;
+        while (n > 0 && root[n - 1] == '/')
+                n--;
+        *attachment = (Attachment){
+                .root = strndup(root ? root : "", n),
+                .libvirt = strdup(LIBVIRT_HOOKS),
+                .lock_fd = -EBADF,
+        };
+        r = attachment->root && attachment->libvirt ? take_folder(attachment) : -ENOMEM;
+        if (r >= 0)
+                *ret = TAKE_PTR(attachment);
+        return r;
+}
+
+bool attachment_has(const Attachment *attachment, HookType type, char **ret_text) {
+        char path[PATH_MAX], target[PATH_MAX];
+        const char *name;
+        ssize_t n;
+
+        if (ret_text)
+                *ret_text = NULL;
+        (void) snprintf(path, sizeof(path), "%s%s/%s", attachment->root, attachment->libvirt,
+                        hook_type_to_string(type));
+        n = readlink(path, target, sizeof(target) - 1);
+        if (n < 0)
+                return false;
+        target[n] = '\0';
+        name = strrchr(target, '/');
+        if (!streq(name ? name + 1 : target, FORWARDER_NAME))
+                return false;
+        if (ret_text)
+                *ret_text = strdup(target);
+        return true;
+}
+
+bool attachment_has_state(const Attachment *attachment) {
+        _cleanup_free_ char *path = attach_path(attachment->root, HOOKS_LOCK_PATH);
+
+        return path && access(path, F_OK) == 0;
+}
+
+bool attachment_is_half_done(const Attachment *attachment) {
+        _cleanup_free_ char *path = attach_path(attachment->root, HOOKS_LOCK_PATH);
+        _cleanup_close_ int fd = -EBADF;
+        struct stat st;
+
+        if (!path || stat(path, &st) < 0 || st.st_size == 0)
+                return false;
+        fd = hooks_lock(path, HOOKS_LOCK_RUN, 0);
+        return fd == -EACCES || (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0);
+}
+
+static int sync_folder(const Attachment *attachment, const char *folder) {
+        _cleanup_free_ char *path = attach_path(attachment->root, folder);
+        _cleanup_close_ int fd = -EBADF;
+
+        if (!path)
+                return -ENOMEM;
+        fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : -errno;
+        return fsync(fd) < 0 ? -errno : 0;
+}
+
+/* What was changed is on disk; after it the plan is not needed any more. */
+static int settle(Attachment *attachment) {
+        int r;
+
+        r = sync_folder(attachment, attachment->libvirt);
+        if (r >= 0)
+                r = sync_folder(attachment, attachment->own);
+        return r < 0 ? r : attach_journal_clear(attachment->lock_fd);
+}
+
+static int take_back(Attachment *attachment, const AttachPlan *plan) {
+        const AttachStep *failed = NULL;
+        int r;
+
+        r = attach_plan_apply(plan, attachment->root, true, &failed);
+        if (r >= 0)
+                r = settle(attachment);
+        if (r < 0)
+                complain("what has been done cannot be taken back%s%s: %s; mend that, then run "
+                         "'virt-hooks check'",
+                         failed ? " at " : "", failed ? failed->a : "", strerror(-r));
+        return r;
+}
+
+static int mend(Attachment *attachment) {
+        AttachPlan plan = {};
+        int r;
+
+        r = attach_journal_read(attachment->lock_fd, &plan);
+        if (r >= 0 && plan.n == 0)
+                r = attach_journal_clear(attachment->lock_fd);
+        if (r < 0)
+                complain("%s%s cannot be read: %s", attachment->root, HOOKS_LOCK_PATH,
+                         strerror(-r));
+        else if (plan.n > 0) {
+                r = take_back(attachment, &plan);
+                if (r >= 0)
+                        complain("an attach or detach that did not come to its end has been taken "
+                                 "back");
+        }
+        attach_plan_clear(&plan);
+        return r;
+}
+
+/* Makes the folder PATH where only it is missing. */
+static int make_folder(const char *path) {
+        int r;
+
+        if (mkdir(path, 0755) == 0 || errno == EEXIST)
+                return 0;
+        r = -errno;
+        complain("%s cannot be made: %s%s", path, strerror(-r),
+                 r == -EACCES || r == -EPERM ? "; run this as root" : "");
+        return r;
+}
+
+/* And those above it, up to the root. */
+static int make_folders(const Attachment *attachment, const char *path) {
+        _cleanup_free_ char *whole = attach_path(attachment->root, path);
+        int r = whole ? 0 : -ENOMEM;
+
+        for (char *slash = whole ? whole + strlen(attachment->root) + 1 : NULL;
+             r >= 0 && (slash = strchr(slash, '/')); *slash++ = '/') {
+                *slash = '\0';
+                r = make_folder(whole);
+        }
+        return r < 0 ? r : make_folder(whole);
+}
+
+int attachment_make_folders(const Attachment *attachment) {
+        _cleanup_free_ char *whole = attach_path(attachment->root, attachment->libvirt);
+        struct stat st;
+        int r;
+
+        if (!whole)
+                return -ENOMEM;
+        *strrchr(whole, '/') = '\0';
+        if (stat(whole, &st) < 0) {
+                r = -errno;
+                complain("%s cannot be looked at: %s; is libvirt installed?", whole, strerror(-r));
+                return r;
+        }
+        r = make_folders(attachment, attachment->libvirt);
+        return r < 0 ? r : make_folders(attachment, attachment->own);
+}
+
+/* Whether DIRECTORY is one of those out of which libvirt's AppArmor profiles run any program. */
+static bool is_allowed_folder(const char *path) {
+        static const char *const folders[] = { "/usr/bin", "/usr/sbin", "/bin", "/sbin" };
+        size_t n = (size_t) (strrchr(path, '/') - path);
+
+        for (size_t i = 0; i < ELEMENTS(folders); i++)
+                if (strlen(folders[i]) == n && memcmp(folders[i], path, n) == 0)
+                        return true;
+        return false;
+}
+
+/* The profile of a daemon of libvirt's; NULL where there is none, or memory is short. */
+static char *find_profile(const Attachment *attachment) {
+        static const char *const daemons[] = { "libvirtd", "virtqemud", "virtlxcd", "virtxend",
+                                               "virtnetworkd" };
+
+        for (size_t i = 0; i < ELEMENTS(daemons); i++) {
+                _cleanup_free_ char *path = NULL, *disabled = NULL;
+
+                if (asprintf(&path, "%s/etc/apparmor.d/usr.sbin.%s", attachment->root, daemons[i]) <
+                    0)
+                        path = NULL;
+                if (asprintf(&disabled, "%s/etc/apparmor.d/disable/usr.sbin.%s", attachment->root,
+                             daemons[i]) < 0)
+                        disabled = NULL;
+                if (path && disabled && access(path, F_OK) == 0 && access(disabled, F_OK) < 0)
+                        return TAKE_PTR(path);
+        }
+        return NULL;
+}
+
+char *attachment_find_profile(const Attachment *attachment) {
+        return is_allowed_folder(FORWARDER_PATH) ? NULL : find_profile(attachment);
+}
+
+char *attachment_find_hindrance(const Attachment *attachment) {
+        _cleanup_free_ char *forwarder = attach_path(attachment->root, FORWARDER_PATH);
+        _cleanup_free_ char *profile = attachment_find_profile(attachment);
+        struct stat st;
+
+        if (!forwarder || stat(forwarder, &st) < 0 || !S_ISREG(st.st_mode) || !(st.st_mode & 0111))
+                return text_format("%s%s is not there or is no program: install virt-hooks whole",
+                                   attachment->root, FORWARDER_PATH);
+        if (profile)
+                return text_format("libvirt's AppArmor profile %s lets it run programs in /usr/bin "
+                                   "and /usr/sbin, and not " FORWARDER_PATH
+                                   ": build virt-hooks with --prefix=/usr, or disable the profile",
+                                   profile);
+        return NULL;
+}
+
+static int explain_lock(const char *path, int r) {
+        if (r == -EWOULDBLOCK) {
+                _cleanup_close_ int fd = hooks_lock(path, HOOKS_LOCK_RUN, 0);
+
+                if (fd >= 0)
+                        complain("hooks of libvirt are running, so their scripts stay where they "
+                                 "are; see 'virt-hooks list', and try again");
+                else
+                        complain("another attach or detach is at work; try again");
+        } else
+                complain("%s cannot be locked: %s%s", path, strerror(-r),
+                         r == -EACCES || r == -EPERM ? "; run this as root" : "");
+        return r;
+}
+
+int attachment_lock(Attachment *attachment) {
+        _cleanup_free_ char *path = attach_path(attachment->root, HOOKS_LOCK_PATH);
+
+        if (!path) {
+                complain("out of memory");
+                return -ENOMEM;
+        }
+        attachment->lock_fd = hooks_lock(path, HOOKS_LOCK_MOVE, LOCK_TIMEOUT);
+        if (attachment->lock_fd < 0)
+                return explain_lock(path, attachment->lock_fd);
+        return mend(attachment);
+}
+
+static const char *explain_step(int r) {
+        switch (r) {
+        case -EXDEV:
+                return " (the two folders must be on one file system; see HooksDirectories= in "
+                       "virt-hooks.conf(5))";
+        case -EACCES:
+        case -EPERM:
+                return "; run this as root, or mend the file's attributes";
+        default:
+                return "";
+        }
+}
+
+int attachment_carry_out(Attachment *attachment, const AttachPlan *plan,
+                         int (*verify)(const void *userdata), const void *userdata) {
+        const AttachStep *failed = NULL;
+        int r, taken_back;
+
+        r = attach_journal_write(attachment->lock_fd, plan);
+        if (r < 0) {
+                complain("%s%s cannot be written: %s", attachment->root, HOOKS_LOCK_PATH,
+                         strerror(-r));
+                return r;
+        }
+        r = attach_plan_apply(plan, attachment->root, false, &failed);
+        if (r < 0)
+                complain("%s%s cannot be changed: %s%s", attachment->root, failed->a, strerror(-r),
+                         explain_step(r));
+        else
+                r = verify(userdata);
+        if (r >= 0) {
+                r = settle(attachment);
+                if (r < 0)
+                        complain("the change cannot be written to disk: %s", strerror(-r));
+        }
+        if (r >= 0)
+                return 0;
+        taken_back = take_back(attachment, plan);
+        return taken_back < 0 ? taken_back : r;
+}

@@ -1,0 +1,598 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""virt-hooks attach and detach: all of it, back again, or nothing, whatever happens meanwhile."""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from attachment import CHANGES, FORWARDER, KINDS, LIBVIRT, OWN, STATE, SYSCONFDIR, AttachTestCase, describe
+from folder import FACTOR, IS_ROOT, NOBODY, TOP_BUILDDIR, TROUBLE, USAGE, VIRT_HOOKS, become_nobody
+import mounts
+import tap
+
+TAKEN_BACK = "virt-hooks: an attach or detach that did not come to its end has been taken back\n"
+APPEND_NAME = os.path.join(TOP_BUILDDIR, "tests", "client", "append-name")
+OTHER_FILE_SYSTEM = "/dev/shm"
+
+
+class Attach(AttachTestCase):
+    def test_there_and_back(self):
+        self.make_layout()
+        before = self.state()
+        self.done("attach")
+        self.assert_attached(before)
+        self.assert_guarded()
+        attached = self.state()
+        self.assertEqual([line for line in self.done("attach").lines], [f"{kind}: is attached already" for kind in KINDS])
+        self.assertEqual(self.state(), attached)
+        self.done("detach")
+        self.assertEqual(self.state(), before)
+        self.assertFalse(os.path.exists(self.root + STATE))
+        self.assertEqual(self.done("detach").text, "")
+        self.assertEqual(self.state(), before)
+
+    def test_one_after_the_other(self):
+        """All orders lead to the same."""
+        self.make_layout()
+        before = self.state()
+        for order in (("daemon", "network", "qemu lxc", "libxl"), ("libxl", "lxc qemu", "network", "daemon")):
+            for kinds in order:
+                self.done("attach", *kinds.split())
+                self.assert_guarded()
+            self.assert_attached(before)
+            for kinds in order:
+                self.done("detach", *kinds.split())
+                self.assert_guarded()
+            self.assertEqual(self.state(), before)
+
+    def test_dry_run(self):
+        """It says the same, and changes nothing."""
+        self.make_layout()
+        for verb, other in (("attach", "detach"), ("detach", "attach")):
+            before = self.state()
+            would = self.done(verb, "--dry-run")
+            self.assertEqual(self.state(), before)
+            self.assertEqual(self.done(verb).lines, [line.replace("would be ", "") for line in would.lines])
+            self.assertNotEqual(self.state(), before)
+            self.assertEqual(os.path.exists(self.root + STATE), verb == "attach")
+        self.assertEqual(other, "attach")
+
+    def test_reload(self):
+        """libvirt knows of the types that had an executable script."""
+        self.libvirts("qemu")
+        self.libvirts("lxc.d/10-x")
+        self.libvirts("network", mode=0o644)
+        self.libvirts("libxl.d/README", mode=0o644)
+        result = self.done("attach")
+        self.assertEqual(result.lines[-1], "libvirtd must be reloaded for daemon, libxl, network, which had no script: "
+                         "'systemctl reload libvirtd', or SIGHUP")
+        self.done("detach")
+        self.assertNotIn("reload", self.done("attach", "qemu", "lxc").text)
+
+    def test_json(self):
+        self.libvirts("qemu")
+        self.assertEqual(self.done("attach", "--json", "qemu", "network").objects, [
+            {"type": "qemu", "attached": True, "changed": True, "reload": False},
+            {"type": "network", "attached": True, "changed": True, "reload": True}])
+        self.assertEqual(self.done("detach", "--json", "qemu", "lxc").objects, [
+            {"type": "qemu", "attached": False, "changed": True, "reload": False},
+            {"type": "lxc", "attached": False, "changed": False, "reload": False}])
+
+    def test_no_folder(self):
+        """libvirt does not need one, and neither does attach."""
+        os.rmdir(self.libvirt)
+        self.done("attach")
+        self.assertEqual(self.attached(), list(KINDS))
+        self.done("detach")
+        self.assertEqual(os.listdir(self.libvirt), [])
+
+    def test_nothing_is_attached(self):
+        """What a package's removal sees where nobody ever attached: no folder, no word."""
+        shutil.rmtree(f"{self.root}{SYSCONFDIR}")
+        result = self.done("detach")
+        self.assertEqual(result.text, "")
+        self.assertFalse(os.path.exists(f"{self.root}{SYSCONFDIR}"))
+
+    def test_forwarder_that_is_gone(self):
+        """The package went first."""
+        self.make_layout()
+        before = self.state()
+        self.done("attach")
+        os.unlink(self.root + FORWARDER)
+        self.done("detach")
+        self.assertEqual(self.state(), before)
+
+    def test_link_of_another_installation(self):
+        self.libvirts_link("/opt/virt-hooks/sbin/virt-hooks-forward", "qemu")
+        self.refused("attach", words=["another installation", "virt-hooks detach qemu"])
+        self.owns("qemu")
+        self.done("detach", "qemu")
+        self.assertFalse(os.path.islink(f"{self.libvirt}/qemu"))
+        self.done("attach")
+
+    def test_scripts_added_since(self):
+        """Those that libvirt has run through the service it runs itself."""
+        self.libvirts("qemu")
+        self.done("attach")
+        self.owns("qemu.d/50-new")
+        self.owns("settings", "x", 0o644)
+        self.done("detach", "qemu")
+        self.assertEqual(sorted(os.listdir(self.libvirt)), ["daemon", "libxl", "lxc", "network", "qemu", "qemu.d", "settings"])
+        self.assertEqual(self.in_root(f"{self.libvirt}/settings"), f"{self.own}/settings")
+        self.done("detach")
+        self.assertEqual(sorted(os.listdir(self.libvirt)), ["qemu", "qemu.d", "settings"])
+        self.assertFalse(os.path.islink(f"{self.libvirt}/settings"))
+        self.assertEqual(os.listdir(self.own), [])
+
+    def test_empty_folder_in_the_way(self):
+        self.libvirts("qemu.d/10-x")
+        self.make_directory(f"root{OWN}/qemu.d")
+        self.done("attach", "qemu")
+        self.assertTrue(os.path.exists(f"{self.own}/qemu.d/10-x"))
+        self.make_directory(f"root{LIBVIRT}/qemu.d")
+        self.done("detach", "qemu")
+        self.assertTrue(os.path.exists(f"{self.libvirt}/qemu.d/10-x"))
+
+    def test_links_that_climb(self):
+        """They get their very text back."""
+        self.libvirts("qemu.d/a/b/x")
+        for text in ("../../../../../common", "../../../../hooks/../common/./guard", "/nowhere/at/all", "./../../../.."):
+            self.libvirts_link(text, f"qemu.d/a/b/{len(text)}")
+        before = self.state()
+        self.done("attach")
+        self.done("detach")
+        self.assertEqual({name: about[5] for name, about in self.state()[LIBVIRT].items()},
+                         {name: about[5].removeprefix("./") if isinstance(about[5], str) else about[5]
+                          for name, about in before[LIBVIRT].items()})
+
+    def test_absolute_link(self):
+        """To a script that moves, too."""
+        self.libvirts("qemu")
+        self.libvirts_link(f"{LIBVIRT}/qemu", "lxc")
+        before = self.state()
+        self.done("attach")
+        self.assertEqual(os.readlink(f"{self.own}/lxc"), f"{OWN}/qemu")
+        self.done("detach")
+        self.assertEqual(self.state(), before)
+
+    def test_odd_names(self):
+        for name in ("a\nb", "caf\udce9", " ", "-x", ".hidden", "\x1b[31m"):
+            self.libvirts(f"qemu.d/{name}")
+            self.libvirts(name)
+        self.libvirts("qemu")
+        before = self.state()
+        result = subprocess.run([VIRT_HOOKS, "attach", *self.options], capture_output=True, check=False, env=self.environment())
+        self.assertEqual((result.returncode, result.stderr), (0, b""))
+        self.assertNotIn(b"\x1b", result.stdout)
+        self.done("detach")
+        self.assertEqual(self.state(), before)
+
+    @unittest.skipUnless(IS_ROOT, "only root gives files away and labels them")
+    def test_owners_labels_and_lists(self):
+        self.make_layout()
+        folder = f"{self.libvirt}/qemu.d"
+        link = f"{folder}/30-guard"
+        os.chown(link, 0, 8, follow_symlinks=False)
+        os.chown(f"{folder}/20-not", 7, 8)
+        for path in (f"{self.libvirt}/qemu", link):
+            os.setxattr(path, "security.selinux", b"system_u:object_r:virt_etc_t:s0\0", follow_symlinks=False)
+            os.setxattr(path, "trusted.note", b"\0\1", follow_symlinks=False)
+        subprocess.run(["setfacl", "-m", "u:nobody:r-x", f"{folder}/10-x", folder], check=True)
+        os.utime(link, ns=(5, 10 ** 18), follow_symlinks=False)
+        before = self.state()
+        self.done("attach")
+        self.assert_attached(before)
+        self.assertEqual(describe(f"{self.own}/qemu.d/30-guard")[1:3], (0, 8))
+        self.assertIn("security.selinux", describe(f"{self.own}/qemu.d/30-guard")[6])
+        self.assertIn("system.posix_acl_access", describe(f"{self.own}/qemu.d/10-x")[6])
+        self.done("detach")
+        self.assertEqual(self.state(), before)
+
+    def test_settings(self):
+        """Another folder for the scripts, in any order."""
+        for number, listed in enumerate(((f"{SYSCONFDIR}/mine", LIBVIRT), (LIBVIRT, f"{SYSCONFDIR}/mine"))):
+            self.write(f"{self.root}{SYSCONFDIR}/virt-hooks/virt-hooks.conf",
+                       "[Bridge]\n" + "".join(f"HooksDirectories={folder}\n" for folder in listed))
+            self.libvirts("qemu", f"#!/bin/sh\nexit {number}\n")
+            self.done("attach")
+            self.assertTrue(os.path.exists(f"{self.root}{SYSCONFDIR}/mine/qemu"))
+            self.done("detach")
+            self.assertFalse(os.path.lexists(f"{self.root}{SYSCONFDIR}/mine/qemu"))
+
+
+class Refused(AttachTestCase):
+    def test_usage(self):
+        for words, fragment in ((("attach", "Qemu"), "no type 'Qemu'"), (("detach", "qemu.d"), "no type"),
+                                (("attach", *KINDS, "qemu"), "usage")):
+            result = self.run_verb(*words)
+            self.assertEqual((result.status, result.text), (USAGE, ""))
+            self.assertIn(fragment, result.complaint)
+        result = self.virt_hooks("attach", "--root=here")
+        self.assertEqual(result.status, USAGE)
+        self.assertIn("absolute", result.complaint)
+
+    def test_both_places(self):
+        for name in ("qemu", "qemu.d/10-x"):
+            self.libvirts(name)
+            self.owns(name)
+            self.refused("attach", words=[name.split("/")[0], "in both places", self.libvirt, self.own])
+            self.done("attach", "lxc")
+            self.done("detach")
+            os.unlink(f"{self.own}/{name}")
+            self.done("attach")
+            self.libvirts("qemu.d/20-late")
+            self.owns("qemu.d/20-late")
+            self.refused("detach", words=["qemu.d", "in both places"])
+            shutil.rmtree(f"{self.libvirt}/qemu.d")
+            self.done("detach")
+            shutil.rmtree(f"{self.libvirt}/qemu.d")
+
+    def test_other_file_in_both_places(self):
+        self.libvirts("qemu")
+        self.libvirts("kvm.conf", "a", 0o644)
+        self.owns("kvm.conf", "b", 0o644)
+        self.refused("attach", words=["kvm.conf is in both places"])
+
+    def test_no_script(self):
+        self.make_directory(f"root{LIBVIRT}/qemu")
+        self.refused("attach", words=[f"{self.libvirt}/qemu", "neither a script nor a link"])
+        os.rmdir(f"{self.libvirt}/qemu")
+        os.mkfifo(f"{self.libvirt}/qemu")
+        self.refused("attach", words=["neither a script nor a link"])
+
+    def test_link_to_a_type_that_stays(self):
+        self.libvirts("qemu")
+        self.libvirts_link("qemu", "lxc")
+        self.refused("attach", "qemu", words=["lxc leads to qemu", "name the types of both"])
+        self.refused("attach", "lxc", words=["lxc leads to qemu"])
+        self.done("attach", "lxc", "qemu")
+        self.refused("detach", "qemu", words=["lxc leads to qemu"])
+
+    def test_other_link_to_what_moves(self):
+        self.libvirts("qemu")
+        self.libvirts_link("qemu", "dispatch")
+        self.refused("attach", words=["dispatch leads to qemu"])
+
+    def test_link_that_comes_back(self):
+        """Its text does not tell, but it would lead to the forwarder."""
+        self.libvirts("qemu")
+        self.libvirts_link("../../libvirt/hooks/qemu", "lxc")
+        self.refused("attach", words=[f"{self.libvirt}/lxc", "no longer lead where it leads"])
+
+    def test_others_may_write(self):
+        for path in (self.libvirts("qemu"), self.libvirts("qemu.d/10-x"), self.libvirt):
+            mode = os.stat(path).st_mode
+            os.chmod(path, 0o777)
+            self.refused("attach", words=[path, "may be written by everybody", "chmod go-w"])
+            os.chmod(path, mode)
+        os.makedirs(self.own, exist_ok=True)
+        os.chmod(self.own, 0o775)
+        self.refused("attach", words=[self.own, "may be written by a group"])
+        self.write(f"{self.root}{SYSCONFDIR}/virt-hooks/virt-hooks.conf", "[Bridge]\nOwnership=libvirt\n")
+        self.done("attach")
+
+    def test_no_forwarder(self):
+        os.unlink(self.root + FORWARDER)
+        self.refused("attach", words=[FORWARDER, "install virt-hooks"])
+        self.write(self.root + FORWARDER, "", 0o644)
+        self.refused("attach", words=[FORWARDER, "no program"])
+
+    @unittest.skipIf(os.path.dirname(FORWARDER) in ("/usr/bin", "/usr/sbin"), "this build's forwarder is where it may be")
+    def test_apparmor(self):
+        profile = self.write(f"{self.root}/etc/apparmor.d/usr.sbin.virtqemud", "profile virtqemud {}\n")
+        self.refused("attach", words=[profile, "/usr/bin and /usr/sbin", FORWARDER])
+        self.write(f"{self.root}/etc/apparmor.d/disable/usr.sbin.virtqemud", "")
+        self.done("attach")
+
+    def test_no_libvirt(self):
+        shutil.rmtree(os.path.dirname(self.libvirt))
+        result = self.run_verb("attach")
+        self.assertEqual((result.status, result.text), (TROUBLE, ""))
+        self.assertIn("is libvirt installed?", result.complaint)
+        self.assertFalse(os.path.exists(os.path.dirname(self.libvirt)))
+
+    def test_no_other_folder(self):
+        self.write(f"{self.root}{SYSCONFDIR}/virt-hooks/virt-hooks.conf", f"[Bridge]\nHooksDirectories={LIBVIRT}\n")
+        self.refused("attach", words=["no place for the scripts", "HooksDirectories="])
+
+    @unittest.skipUnless(os.path.isdir(OTHER_FILE_SYSTEM), "there is no second file system")
+    def test_other_file_system(self):
+        place = os.path.join(OTHER_FILE_SYSTEM, os.path.basename(self.directory))
+        os.mkdir(place)
+        self.addCleanup(shutil.rmtree, place)
+        if os.stat(place).st_dev == os.stat(self.root).st_dev:
+            self.skipTest("it is the same")
+        os.makedirs(os.path.dirname(self.own))
+        os.symlink(place, self.own)
+        self.libvirts("qemu")
+        self.refused("attach", words=["one file system", "HooksDirectories="])
+        os.unlink(f"{self.libvirt}/qemu")
+        self.libvirts("qemu.d/10-x")
+        self.refused("attach", words=["one file system"])
+
+    @unittest.skipUnless(IS_ROOT, "only root becomes somebody else")
+    def test_somebody_else(self):
+        self.libvirts("qemu")
+        for verb in ("attach", "detach"):
+            result = self.virt_hooks(verb, *self.options, preexec_fn=become_nobody)
+            if verb == "attach":
+                self.assertEqual(result.status, TROUBLE)
+                self.assertIn("run this as root", result.complaint)
+        self.assertEqual(self.virt_hooks("attach", "--dry-run", *self.options, preexec_fn=become_nobody).status, 0)
+        self.done("attach")
+        result = self.virt_hooks("detach", *self.options, preexec_fn=become_nobody)
+        self.assertEqual(result.status, TROUBLE)
+        self.assertIn("run this as root", result.complaint)
+        self.assertNotEqual(NOBODY, 0)
+
+
+class Locked(AttachTestCase):
+    def lock(self, kind):
+        os.makedirs(os.path.dirname(self.own), exist_ok=True)
+        fd = os.open(self.root + STATE, os.O_RDWR | os.O_CREAT, 0o600)
+        self.addCleanup(os.close, fd)
+        fcntl.flock(fd, kind)
+        return fd
+
+    def test_second_attach(self):
+        self.libvirts("qemu")
+        self.lock(fcntl.LOCK_EX)
+        self.refused("attach", words=["another attach or detach is at work"])
+
+    def test_hooks_that_run(self):
+        self.libvirts("qemu")
+        self.lock(fcntl.LOCK_SH)
+        self.refused("attach", words=["hooks of libvirt are running"])
+
+    def test_it_waits(self):
+        self.libvirts("qemu")
+        fd = self.lock(fcntl.LOCK_SH)
+        process = self.start("attach", *self.options)
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        self.assertEqual(process.wait(20 * FACTOR), 0)
+        self.assertEqual(self.attached(), list(KINDS))
+
+    def test_many_at_once(self):
+        """Each does all, finds all done, or says that others are at work. At the end all is whole."""
+        self.make_layout()
+        before = self.state()
+        processes = [self.start(verb, *self.options) for _ in range(8) for verb in ("attach", "detach")]
+        for process in processes:
+            _, complaint = process.communicate(timeout=30 * FACTOR)
+            self.assertIn(process.returncode, (0, TROUBLE), complaint)
+            self.assertRegex(complaint, r"\A(virt-hooks: another attach or detach is at work; try again\n)?\Z")
+        if self.attached():
+            self.assert_attached(before)
+            self.done("detach")
+        self.assertEqual(self.state(), before)
+
+
+class Interrupted(AttachTestCase):
+    """Something happens at each call by which the disk is changed."""
+
+    def each_call(self, verb, action, words=()):
+        """Brings the layout into the state before the verb, and has `action` happen at the next of its calls."""
+        for call in CHANGES:
+            number = 1
+            while True:
+                signal.setitimer(signal.ITIMER_REAL, 40 * FACTOR)
+                self.make_anew(verb)
+                result = self.strace(verb, call, number, action, words)
+                if not self.was_injected():
+                    self.assertEqual(result.status, 0, result.complaint)
+                    break
+                yield f"{call} {number}", result
+                number += 1
+
+    def make_anew(self, verb):
+        shutil.rmtree(self.root)
+        os.makedirs(self.libvirt)
+        self.install()
+        self.make_layout()
+        self.plain = self.state()
+        self.done("attach")
+        self.whole = self.state()
+        if verb == "attach":
+            self.done("detach")
+
+    def assert_whole(self, *expected):
+        """The folders are in one of these states, but for the times of links of our own."""
+        now = self.without_times(self.state())
+        if now not in [self.without_times(state) for state in expected]:
+            self.assertEqual(now, self.without_times(expected[0]))
+
+    @staticmethod
+    def without_times(state):
+        def strip(about):
+            ours = about[0].startswith("l") and str(about[5]).startswith((SYSCONFDIR, FORWARDER))
+            return about[:3] + (about[4:] if ours else about[3:])
+        return {folder: {name: strip(about) for name, about in tree.items()} for folder, tree in state.items()}
+
+    def kill_everywhere(self, verb, *mender):
+        killed = 0
+        for where, result in self.each_call(verb, "signal=KILL"):
+            killed += 1
+            with self.subTest(where=where):
+                self.assertEqual(result.status, -signal.SIGKILL)
+                self.assert_guarded()
+                mended = self.run_verb(*mender)
+                self.assertEqual(mended.status, 0, mended.complaint)
+                self.assertRegex(mended.complaint, rf"\A({TAKEN_BACK})?\Z")
+                self.assert_whole(self.whole if mender == ("attach",) else self.plain)
+                if mender == ("detach",):
+                    self.assertFalse(os.path.exists(self.root + STATE))
+        self.assertGreater(killed, 30)
+
+    def test_attach_killed_then_attach(self):
+        self.kill_everywhere("attach", "attach")
+
+    def test_attach_killed_then_detach(self):
+        self.kill_everywhere("attach", "detach")
+
+    def test_detach_killed_then_attach(self):
+        self.kill_everywhere("detach", "attach")
+
+    def test_detach_killed_then_detach(self):
+        self.kill_everywhere("detach", "detach")
+
+    def test_mending_killed(self):
+        """And what comes after that one."""
+        for verb in ("attach", "detach"):
+            for call, number in (("renameat2", 1), ("rename", 3)):
+                for again in range(1, 6):
+                    self.make_anew(verb)
+                    self.strace(verb, call, number, "signal=KILL")
+                    self.strace("detach", "rename", again, "signal=KILL")
+                    self.assert_guarded()
+                    self.assertEqual(self.run_verb("detach").status, 0)
+                    self.assert_whole(self.plain)
+
+    def fail_everywhere(self, verb, error):
+        failed = 0
+        for where, result in self.each_call(verb, f"error={error}"):
+            with self.subTest(where=where):
+                self.assert_guarded()
+                if result.status == 0:  # it can do without
+                    self.assert_whole(self.whole if verb == "attach" else self.plain)
+                    continue
+                failed += 1
+                self.assertEqual((result.status, result.text), (1, ""), result.complaint)
+                self.assertRegex(result.complaint, r"\Avirt-hooks: ")
+                if "cannot be taken back" not in result.complaint:
+                    self.assert_whole(self.plain if verb == "attach" else self.whole)
+                self.assertEqual(self.run_verb("detach").status, 0)
+                self.assert_whole(self.plain)
+        self.assertGreater(failed, 20)
+
+    def test_no_space(self):
+        self.fail_everywhere("attach", "ENOSPC")
+
+    def test_broken_disk(self):
+        self.fail_everywhere("detach", "EIO")
+
+    def test_read_only(self):
+        """From the first change on, for good."""
+        for verb in ("attach", "detach"):
+            self.make_anew(verb)
+            result = self.strace(verb, "openat,symlink,linkat,rename,renameat2,mkdir,pwrite64", "1+", "error=EROFS")
+            self.assertNotEqual(result.status, 0)
+            self.assert_whole(self.plain if verb == "attach" else self.whole)
+
+
+class OfTheMachine(AttachTestCase):
+    """Not below a root, but where everybody looks: what check says, and hooks that run meanwhile."""
+
+    is_private = False
+
+    def setUp(self):
+        if not IS_ROOT:
+            self.skipTest("only root can cover the machine's folders")
+        if not OfTheMachine.is_private:
+            mounts.enter_private_namespace()
+            OfTheMachine.is_private = True
+        super().setUp()
+        shutil.rmtree(self.root)
+        for number, folder in enumerate((SYSCONFDIR, os.path.dirname(FORWARDER), "/etc/apparmor.d")):
+            while not os.path.isdir(folder):
+                folder = os.path.dirname(folder)
+            place = self.make_directory(f"cover-{number}")
+            mounts.cover(folder, place)
+            self.addCleanup(mounts.unmount, place)
+            self.addCleanup(mounts.unmount, folder)
+        for folder in (f"{SYSCONFDIR}/virt-hooks", f"{SYSCONFDIR}/libvirt", "/etc/apparmor.d"):
+            shutil.rmtree(folder, ignore_errors=True)
+        self.root = ""
+        self.libvirt, self.own = LIBVIRT, OWN
+        os.makedirs(self.libvirt)
+        self.install()
+
+    @property
+    def options(self):
+        return ()
+
+    def check(self):
+        return self.run_verb("check", "--json")
+
+    def kinds(self):
+        return [(finding["path"], finding["kind"]) for finding in self.check().objects]
+
+    def test_check(self):
+        self.libvirts("qemu")
+        self.libvirts("qemu.d/10-x")
+        self.done("attach")
+        self.assertEqual(self.kinds(), [])
+        late = self.libvirts("qemu.d/20-late")
+        self.assertEqual(self.kinds(), [(late, "beside-forwarder")])
+        os.unlink(late)
+        os.symlink(f"{self.own}/qemu.d/10-x", late)
+        self.assertEqual(self.kinds(), [(late, "twice"), (late, "beside-forwarder")])
+        os.unlink(late)
+        os.unlink(FORWARDER)
+        findings = self.check().objects
+        self.assertEqual([(finding["path"], finding["kind"]) for finding in findings],
+                         [(f"{self.libvirt}/{kind}", "dangling-link") for kind in KINDS])
+        self.assertIn("virt-hooks detach daemon", findings[0]["remedy"])
+
+    @unittest.skipIf(os.path.dirname(FORWARDER) in ("/usr/bin", "/usr/sbin"), "this build's forwarder is where it may be")
+    def test_apparmor(self):
+        self.done("attach", "qemu")
+        self.write("/etc/apparmor.d/usr.sbin.libvirtd", "")
+        self.assertEqual(self.kinds(), [(f"{self.libvirt}/qemu", "apparmor")])
+
+    def test_check_mends(self):
+        for verb in ("attach", "detach"):
+            for call, number in (("symlink", 2), ("rename", 1), ("rename", 3), ("renameat2", 1)):
+                with self.subTest(verb=verb, call=call):
+                    shutil.rmtree(self.libvirt)
+                    shutil.rmtree(os.path.dirname(self.own), ignore_errors=True)
+                    os.makedirs(self.libvirt)
+                    self.make_layout()
+                    before = self.state()
+                    if verb == "detach":
+                        self.done("attach")
+                    result = self.strace(verb, call, number, "signal=KILL")
+                    if result.status == 0:
+                        continue
+                    dry = self.run_verb(verb, "--dry-run")
+                    self.assertEqual(dry.status, 1)
+                    self.assertIn("virt-hooks check", dry.complaint)
+                    if os.access("/", os.X_OK):
+                        found = self.virt_hooks("check", "--json", preexec_fn=become_nobody)
+                        if found.status >= 0 and found.complaint == "":
+                            self.assertIn("half-attached", [finding["kind"] for finding in found.objects])
+                    mended = self.run_verb("check")
+                    self.assertIn("has been taken back", mended.complaint)
+                    self.assertEqual(self.run_verb("check").complaint, "")
+                    if verb == "detach":
+                        self.assertEqual(self.attached(), list(KINDS))
+                        self.done("detach")
+                    self.assertEqual(self.state(), before)
+
+    def test_hooks_that_run_meanwhile(self):
+        """Each runs the script once, and none is left out: plain, through the forwarder, and in between."""
+        trace = self.path("trace")
+        # Not a script: between the kernel and an interpreter there is a moment in which it is exchanged.
+        shutil.copy(APPEND_NAME, f"{self.libvirt}/qemu")
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C", "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere/bus"}
+        mover = subprocess.Popen(["sh", "-c", f"while :; do {VIRT_HOOKS} attach qemu && {VIRT_HOOKS} detach qemu || exit; done"],
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        moves = 0
+        try:
+            for number in range(300):
+                done = subprocess.run([f"{self.libvirt}/qemu", f"guest-{number}", "start", "begin", trace], stdin=subprocess.DEVNULL,
+                                      env=environment, capture_output=True, check=False)
+                self.assertEqual((done.returncode, done.stderr), (0, b""), number)
+        finally:
+            os.killpg(mover.pid, signal.SIGTERM)
+            moves = mover.communicate()[0].decode().count("tached\n")
+        with open(trace, encoding="utf-8") as file:
+            self.assertEqual(file.read().split(), [f"guest-{number}" for number in range(300)])
+        self.assertGreater(moves, 20)
+
+
+if __name__ == "__main__":
+    tap.main()
