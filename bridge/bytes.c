@@ -50,7 +50,7 @@ static void mapping_free(void *p) {
         free(mapping);
 }
 
-int bytes_new_sealed(Bytes **ret, int fd) {
+int bytes_new_sealed(Bytes **ret, int fd, size_t max) {
         Mapping *mapping;
         struct stat st;
         void *address;
@@ -58,6 +58,8 @@ int bytes_new_sealed(Bytes **ret, int fd) {
 
         if (fstat(fd, &st) < 0)
                 return -errno;
+        if ((uint64_t) st.st_size > max)
+                return -EFBIG;
         if (st.st_size == 0) /* nothing to map */
                 return bytes_new_take(ret, NULL, 0);
 

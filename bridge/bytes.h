@@ -37,9 +37,10 @@ int bytes_new_take(Bytes **ret, char *data, size_t size);
 /*
  * Maps the memfd FD from its start to its end. FD stays the caller's and may be closed afterwards.
  * It must be sealed against shrinking and writing: nobody changes what was checked, and no access
- * meets a missing page. Returns 0, or a negative errno.
+ * meets a missing page. Returns 0; -EFBIG where it has more than MAX bytes, and then maps nothing,
+ * since a hole in it would become memory; or another negative errno.
  */
-int bytes_new_sealed(Bytes **ret, int fd);
+int bytes_new_sealed(Bytes **ret, int fd, size_t max);
 
 /*
  * Reads FD to its end, and waits for it. Returns 0; -EFBIG where it has more than MAX bytes; or

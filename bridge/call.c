@@ -483,7 +483,7 @@ static int take_document(Call *call, int r, Bytes *document, sd_bus_error *error
         const Request *request = call->request;
         uint64_t max = call->bridge->settings->document.size;
 
-        if (r == -E2BIG || (document && document->size > max))
+        if (r == -E2BIG || r == -EFBIG || (document && document->size > max))
                 return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The document for %s '%s' has more than %" PRIu64
@@ -555,7 +555,7 @@ static int call_read_document(Call *call, int fd, sd_bus_error *error) {
 
         if (!bytes_fd_is_sealed(fd))
                 return call_start_intake(call, fd, error);
-        r = bytes_new_sealed(&document, fd);
+        r = bytes_new_sealed(&document, fd, call->bridge->settings->document.size);
         return take_document(call, r, document, error);
 }
 

@@ -91,7 +91,7 @@ static void give_document(Intake *intake) {
 
         r = bytes_seal_fd(intake->copy_fd);
         if (r >= 0)
-                r = bytes_new_sealed(&document, intake->copy_fd);
+                r = bytes_new_sealed(&document, intake->copy_fd, SIZE_MAX);
         intake->done(intake, r, document, intake->userdata);
 }
 

@@ -123,9 +123,9 @@ static int read_verdict(sd_bus_message *reply, Verdict *verdict) {
         if (r >= 0)
                 r = dictionary_read(reply, "detail", read_detail, &message, NULL);
         if (r >= 0)
-                r = bytes_new_sealed(&verdict->output, output_fd);
+                r = bytes_new_sealed(&verdict->output, output_fd, SIZE_MAX);
         if (r >= 0)
-                r = bytes_new_sealed(&verdict->errors, errors_fd);
+                r = bytes_new_sealed(&verdict->errors, errors_fd, SIZE_MAX);
         if (r < 0)
                 return r;
         verdict->status = status;

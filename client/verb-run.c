@@ -127,9 +127,9 @@ static int read_answer(sd_bus_message *reply, Answer *answer) {
         if (r >= 0)
                 r = message_read_dictionary(reply, &answer->details);
         if (r >= 0)
-                r = bytes_new_sealed(&answer->output, output_fd);
+                r = bytes_new_sealed(&answer->output, output_fd, SIZE_MAX);
         if (r >= 0)
-                r = bytes_new_sealed(&answer->errors, errors_fd);
+                r = bytes_new_sealed(&answer->errors, errors_fd, SIZE_MAX);
         if (r < 0)
                 complain("the service's answer makes no sense: %s", strerror(-r));
         return r;

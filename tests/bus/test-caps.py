@@ -6,6 +6,7 @@ What is one too many is refused at once, before a script of it runs. (MaxStderr 
 nobody: they drop text and runs.)
 """
 
+import fcntl
 import os
 
 import samples
@@ -118,6 +119,16 @@ class Documents(CapsTestCase):
             for size in ((4 << 20) - 1, 4 << 20):
                 self.assert_finished(self.run_of(way(sized_domain(size)).wait()), "success", scripts=1)
             self.assert_limit(way(sized_domain((4 << 20) + 1)).wait(), GUEST, "MaxDocument=")
+        self.end_other()
+
+    def test_holes(self):
+        """A memfd of a terabyte that has only holes is refused by its size: holes that are mapped become memory."""
+        self.start_with_other("")
+        fd = self.keep(os.memfd_create("holes", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
+        os.truncate(fd, 1 << 40)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE)
+        self.assert_limit(self.client.run("qemu", GUEST, "start", fd), GUEST, "MaxDocument=")
+        self.assertEqual(os.fstat(fd).st_blocks, 0)
         self.end_other()
 
     def test_depth(self):

@@ -136,7 +136,7 @@ static void test_a_sealed_memfd_is_mapped_from_its_start(void **state) {
         int fd = sealed("document", 8);
 
         assert_int_equal(lseek(fd, 5, SEEK_SET), 5);
-        assert_int_equal(bytes_new_sealed(&bytes, fd), 0);
+        assert_int_equal(bytes_new_sealed(&bytes, fd, SIZE_MAX), 0);
         assert_int_equal(lseek(fd, 0, SEEK_CUR), 5); /* the owner's place is its own */
         (void) close(fd);
         assert_int_equal(bytes->size, 8);
@@ -144,11 +144,23 @@ static void test_a_sealed_memfd_is_mapped_from_its_start(void **state) {
         bytes_unref(bytes);
 }
 
+static void test_a_memfd_beyond_the_cap_is_not_mapped(void **state) {
+        Bytes *bytes = NULL;
+        int fd = sealed("document", 8);
+
+        assert_int_equal(bytes_new_sealed(&bytes, fd, 7), -EFBIG);
+        assert_null(bytes);
+        assert_int_equal(bytes_new_sealed(&bytes, fd, 8), 0);
+        (void) close(fd);
+        assert_int_equal(bytes->size, 8);
+        bytes_unref(bytes);
+}
+
 static void test_an_empty_memfd_gives_no_bytes(void **state) {
         Bytes *bytes = NULL;
         int fd = sealed("", 0);
 
-        assert_int_equal(bytes_new_sealed(&bytes, fd), 0);
+        assert_int_equal(bytes_new_sealed(&bytes, fd, SIZE_MAX), 0);
         (void) close(fd);
         assert_int_equal(bytes->size, 0);
         bytes_unref(bytes);
@@ -164,7 +176,7 @@ static void test_large_memfds_come_through(void **state) {
         for (size_t i = 0; i < size; i++)
                 text[i] = (char) (i * 7 + i / 4096);
         fd = sealed(text, size);
-        assert_int_equal(bytes_new_sealed(&bytes, fd), 0);
+        assert_int_equal(bytes_new_sealed(&bytes, fd, SIZE_MAX), 0);
         (void) close(fd);
         assert_int_equal(bytes->size, size);
         assert_memory_equal(bytes->data, text, size);
@@ -175,7 +187,7 @@ static void test_large_memfds_come_through(void **state) {
 static void test_what_is_no_file_cannot_be_mapped(void **state) {
         Bytes *bytes = NULL;
 
-        assert_int_equal(bytes_new_sealed(&bytes, -EBADF), -EBADF);
+        assert_int_equal(bytes_new_sealed(&bytes, -EBADF, SIZE_MAX), -EBADF);
         assert_null(bytes);
 }
 
@@ -191,6 +203,7 @@ int main(void) {
                 cmocka_unit_test(test_all_three_seals_are_needed),
                 cmocka_unit_test(test_other_files_are_not_sealed),
                 cmocka_unit_test(test_a_sealed_memfd_is_mapped_from_its_start),
+                cmocka_unit_test(test_a_memfd_beyond_the_cap_is_not_mapped),
                 cmocka_unit_test(test_an_empty_memfd_gives_no_bytes),
                 cmocka_unit_test(test_large_memfds_come_through),
                 cmocka_unit_test(test_what_is_no_file_cannot_be_mapped),
