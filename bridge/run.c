@@ -329,32 +329,50 @@ static void on_process_done(Process *process, void *userdata) {
         run_next(run);
 }
 
+/* Trouble of ours that has nothing to do with the scripts, and may be over soon. */
+static bool is_shortage(int r) {
+        return r == -ENOMEM || r == -ENOBUFS || r == -EMFILE || r == -ENFILE || r == -EAGAIN;
+}
+
+/* Opened anew, a pipe is non-blocking for us alone. */
+static int write_to_pipe(int fd) {
+        _cleanup_close_ int own = -EBADF;
+        char path[64];
+
+        (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        if (own < 0)
+                return -errno;
+        return write(own, "s", 1) < 0 ? -errno : 0;
+}
+
 /*
  * Whoever asked is told that from now on a script may have run. The descriptor is the caller's: it
- * must not block us, nor be changed. Returns false where the caller has given up and closed its
- * end: it may be running the scripts itself, and they must not run twice.
+ * must not block us, nor be changed. Returns false where the run has failed over it. The caller may
+ * have given up and closed its end: then it may be running the scripts itself, and they must not
+ * run twice. Neither must they where it does not get to know that they run.
  */
 static bool tell_started(Run *run) {
-        _cleanup_close_ int fd = TAKE_FD(run->started_fd), own = -EBADF;
-        char path[64];
-        ssize_t n;
+        _cleanup_close_ int fd = TAKE_FD(run->started_fd);
+        int r = 0;
 
         if (fd < 0)
                 return true;
-        n = send(fd, "s", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n < 0 && errno == ENOTSOCK) {
-                /* Opened anew, a pipe is non-blocking for us alone. */
-                (void) snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-                own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
-                n = own < 0 ? -1 : write(own, "s", 1);
-        }
-        if (n < 0 && (errno == EPIPE || errno == ENXIO))
-                return false;
-        if (n < 0)
-                log_warning(
-                        "%s %s: the caller could not be told that the scripts start, ignoring: %m",
-                        type_name(run), run->request->object);
-        return true;
+        if (send(fd, "s", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+                r = errno == ENOTSOCK ? write_to_pipe(fd) : -errno;
+        if (r == -EPIPE || r == -ENXIO)
+                run_fail_with(run, RUN_CANCELLED, ERROR_CANCELLED, "call again if it should run",
+                              "the caller gave up before the first script was started");
+        else if (r != -EAGAIN && is_shortage(r))
+                run_fail_with(run, RUN_REFUSED, ERROR_LIMIT_EXCEEDED,
+                              "the machine is short of memory or descriptors",
+                              "the caller could not be told that the scripts start: %s",
+                              strerror(-r));
+        else if (r < 0)
+                log_warning("%s %s: the caller could not be told that the scripts start, "
+                            "ignoring: %s",
+                            type_name(run), run->request->object, strerror(-r));
+        return run->outcome != RUN_CANCELLED && run->outcome != RUN_REFUSED;
 }
 
 static int spawn(Run *run, const Script *script) {
@@ -489,11 +507,6 @@ static void run_enter_cgroup(Run *run) {
                             type_name(run), run->request->object, strerror(-r));
 }
 
-/* Trouble of ours that has nothing to do with the scripts, and may be over soon. */
-static bool is_shortage(int r) {
-        return r == -ENOMEM || r == -EMFILE || r == -ENFILE || r == -EAGAIN;
-}
-
 /* Finds what to run. Returns false where the run has failed over it. */
 static bool run_find_scripts(Run *run) {
         int r;
@@ -550,8 +563,6 @@ void run_start(Run *run, run_done_t done, void *userdata) {
         if (request->document)
                 run->current = bytes_ref(request->document);
         if (!tell_started(run)) {
-                run_fail_with(run, RUN_CANCELLED, ERROR_CANCELLED, "call again if it should run",
-                              "the caller gave up before the first script was started");
                 run_finish(run);
                 return;
         }

@@ -314,6 +314,17 @@ class Itself(ForwardTestCase):
             self.assert_hook(self.hook("qemu", GUEST, name, "begin", "-", document=domain(), environment=environment,
                                        seconds=seconds), 3, b"", b"veto\n")
 
+    def assert_all_direct(self, why, operations):
+        """The service lives, but does not take these calls."""
+        os.unlink(self.path("trace"))
+        for kind in KINDS:
+            self.tracing_script(kind, "exit 0")
+        for operation in operations:
+            with self.subTest(operation=operation):
+                self.assert_hook(self.call(operation))
+                self.assert_ran_once(operation)
+                self.assert_direct(operation, why)
+
     def test_no_bus(self):
         self.assert_itself("there is no bus", NO_BUS)
 
@@ -339,10 +350,7 @@ class Itself(ForwardTestCase):
         self.wait_traced(self.line_of(VETO))
         waiting = self.client.send_hook("qemu", GUEST, "prepare", domain())
         wait_until(lambda: self.client.property("Queued") == 1, "the call to wait")
-        self.tracing_script("qemu.d/direct")
-        self.script("qemu", "exit 0")
-        self.assert_hook(self.call(TOO_LATE))
-        self.assert_direct(TOO_LATE, "wait")
+        self.assert_all_direct("wait", (VETO, FILTER, TOO_LATE, RECONNECT))
         gate.open()
         self.assert_hook(first.wait())
         self.assert_return(waiting.wait())
@@ -355,9 +363,7 @@ class Itself(ForwardTestCase):
         self.wait_traced(self.line_of(VETO))
         service.signal(signal.SIGTERM)
         wait_until(lambda: self.client.hook("libxl", "x", "stopped", domain("x")).error, "the service to stop")
-        self.tracing_script("qemu", "exit 0")
-        self.assert_hook(self.call(TOO_LATE))
-        self.assert_direct(TOO_LATE, "shutting down")
+        self.assert_all_direct("shutting down", COLUMNS)
         gate.open()
         self.assert_hook(first.wait())
 
@@ -419,6 +425,23 @@ class Lost(ForwardTestCase):
         self.assert_no_verdict(operation, result, "lost while the scripts ran")
         self.assert_ran_once(operation)
 
+    def lose_when_it_has_run(self, operation, lose):
+        """The script has ended, and the service has not seen it yet."""
+        gate, ended = self.gate(f"gate-{operation.name}"), self.path(f"ended-{operation.name}")
+        self.tracing_script(operation.kind, f"echo $$ > {ended}; {gate.wait}")
+        service = self.start()
+        hook = self.send_call(operation)
+        self.wait_traced(self.line_of(operation))
+        wait_until(lambda: os.path.exists(ended) and read_text(ended), "the script's pid")
+        service.signal(signal.SIGSTOP)
+        gate.open()
+        self.wait_ended(ended)
+        lose(service)
+        if lose == self.kill_bus:
+            service.signal(signal.SIGCONT)
+        self.assert_no_verdict(operation, hook.wait(), "lost while the scripts ran")
+        self.assert_ran_once(operation)
+
     def lose_while_it_waits(self, operation, lose):
         """Another call on the object runs, so that this one has not begun."""
         gate = self.gate(f"gate-{operation.name}")
@@ -456,7 +479,7 @@ def add_losses():
     """A test for each column, each loss and both moments: a bus that was killed serves no second one."""
     for operation in COLUMNS:
         for lose in ("kill_service", "kill_bus"):
-            for moment in ("lose_while_it_runs", "lose_while_it_waits"):
+            for moment in ("lose_while_it_runs", "lose_when_it_has_run", "lose_while_it_waits"):
                 if operation is DAEMON and moment == "lose_while_it_waits":
                     continue  # daemon calls do not wait for one another
 
