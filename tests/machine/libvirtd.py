@@ -95,6 +95,21 @@ DISK = f"""<disk type='file' device='disk'>
     </disk>"""
 
 
+# The layout that many who pass devices through to guests use: /etc/libvirt/hooks/qemu runs what it finds in
+# qemu.d/GUEST/OPERATION/SUB-OPERATION/. There are two kinds: one finds the folder beside itself, one knows where it is.
+DISPATCHER = """#!/bin/bash
+guest=$1 operation=$2 suboperation=$3
+folder=BASE/qemu.d/$guest/$operation/$suboperation
+if [ -f "$folder" ] && [ -x "$folder" ]; then
+        "$folder" "$@" || exit
+elif [ -d "$folder" ]; then
+        for file in "$folder"/*; do
+                [ ! -x "$file" ] || "$file" "$@" || exit
+        done
+fi
+"""
+
+
 def wait_until(condition, what, seconds=20):
     deadline = time.monotonic() + seconds * FACTOR
     while not (result := condition()):
@@ -153,6 +168,7 @@ def let_it_restart():
 
 def start_afresh():
     """No hooks, and libvirtd stopped, without guests, networks, or a memory of either: it numbers them from one."""
+    must("virt-hooks", "detach")
     for folder in (LIBVIRT_HOOKS, VIRT_HOOKS):
         shutil.rmtree(folder)
         os.mkdir(folder, 0o755)

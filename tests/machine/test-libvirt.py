@@ -33,11 +33,7 @@ DIFFERENCES = {
 
 
 def attach(*types):
-    for kind in types or ("daemon", "lxc", "libxl", "network", "qemu"):
-        for name in (kind, f"{kind}.d"):
-            if os.path.lexists(f"{LIBVIRT_HOOKS}/{name}"):
-                os.rename(f"{LIBVIRT_HOOKS}/{name}", f"{VIRT_HOOKS}/{name}")
-        os.symlink("/usr/sbin/virt-hooks-forward", f"{LIBVIRT_HOOKS}/{kind}")
+    must("virt-hooks", "attach", *types)
 
 
 def undo_differences(text):
@@ -253,25 +249,10 @@ class ManyGuests(LibvirtTestCase):
         wait_until(lambda: self.left() == before, f"{before} to be all that is left, not {self.left()}")
 
 
-# The layout that many who pass devices through to guests use: /etc/libvirt/hooks/qemu runs what it finds in
-# qemu.d/GUEST/OPERATION/SUB-OPERATION/. There are two kinds: one finds the folder beside itself, one knows where it is.
-DISPATCHER = """#!/bin/bash
-guest=$1 operation=$2 suboperation=$3
-folder=BASE/qemu.d/$guest/$operation/$suboperation
-if [ -f "$folder" ] && [ -x "$folder" ]; then
-        "$folder" "$@" || exit
-elif [ -d "$folder" ]; then
-        for file in "$folder"/*; do
-                [ ! -x "$file" ] || "$file" "$@" || exit
-        done
-fi
-"""
-
-
 class Dispatchers(LibvirtTestCase):
     def life(self, base):
         """What a guest's scripts say of its life, and what virsh says when one of them objects."""
-        write(f"{LIBVIRT_HOOKS}/qemu", DISPATCHER.replace("BASE", base), 0o755)
+        write(f"{LIBVIRT_HOOKS}/qemu", libvirtd.DISPATCHER.replace("BASE", base), 0o755)
         script = f"""#!/bin/sh
 echo "$@" >> {PLACE}/trace
 [ ! -e {PLACE}/objection ] || {{ echo The card is in use >&2; exit 5; }}
