@@ -128,6 +128,18 @@ class Guide(unittest.TestCase):
             self.assertEqual(file.read(), "web-01 prepare\n")
         self.assertEqual(sorted(os.listdir(LIBVIRT_HOOKS)), ["qemu", "qemu.d"])
 
+    def test_link_that_leads_nowhere(self):
+        """The last sentence of the guide, for whoever does not believe it."""
+        write(f"{LIBVIRT_HOOKS}/qemu", "#!/bin/sh\nexit 1\n", 0o755)
+        self.addCleanup(os.unlink, write(f"{libvirtd.IMAGES}/web-01.img", "\0" * 512))
+        must("virt-hooks", "attach", "qemu")
+        must("systemctl", "reload", "libvirtd.service")
+        self.assertEqual(run("virsh", "start", "web-01").status, 1)
+        forwarder = os.readlink(f"{LIBVIRT_HOOKS}/qemu")
+        os.rename(forwarder, f"{forwarder}.gone")
+        self.addCleanup(os.rename, f"{forwarder}.gone", forwarder)
+        must("virsh", "start", "web-01")
+
 
 if __name__ == "__main__":
     machine.main(seconds=60)
