@@ -66,7 +66,7 @@ class Guide(unittest.TestCase):
     def setUp(self):
         libvirtd.let_it_restart()
         start_afresh()
-        must("systemctl", "start", "libvirtd.service")
+        libvirtd.start_with_network()
         disk = libvirtd.DISK.replace("web.img", "web-01.img")
         libvirtd.define("web-01", 1, disk)
         self.document = f"{PLACE}/web-01.xml"
