@@ -20,7 +20,7 @@ case ${1:-} in
         ;;
 esac
 
-test_packages="acl bash clang clang-format dbus-broker libclang-rt-14-dev libcmocka-dev
+test_packages="acl bash clang clang-format clang-tidy cppcheck dbus-broker libclang-rt-14-dev libcmocka-dev
         mandoc polkitd python3-dbus python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
 machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
         libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
@@ -85,9 +85,15 @@ build() {
         configure_in "$@" && make -C "$1" -j"$jobs" && make -C "$1" -j"$jobs" check TESTS=
 }
 
+# In a build of its own, of which gcc's analyser compiles all anew.
+analyze() (
+        { [ -f "$work/analyzed/Makefile" ] || configure_in "$work/analyzed"; } && cd "$work/analyzed" &&
+                "$work/source/tests/analyze" "$1"
+)
+
 lint_shell() {
         cd "$work/source" && shellcheck -x demo.sh test.sh .ci/run tests/setup.sh examples/hooks/network \
-                tests/fuzz/run-fuzzers \
+                tests/analyze tests/fuzz/run-fuzzers \
                 examples/hooks/*.d/*
 }
 
@@ -135,6 +141,9 @@ if [ "$quick" = no ]; then
 fi
 stage 'install and uninstall' install_and_uninstall
 stage 'tarball: make distcheck' make -C "$work/gcc" distcheck
+stage 'analysis by gcc' analyze gcc
+stage 'analysis by clang-tidy' analyze clang-tidy
+stage 'analysis by cppcheck' analyze cppcheck
 stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
 stage 'manual pages and XML' lint_data

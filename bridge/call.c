@@ -502,6 +502,8 @@ static int take_document(Call *call, int r, Bytes *document, sd_bus_error *error
                         "a file, a pipe or a socket that is open for reading",
                         hook_type_to_string(request->operation.type), request->object,
                         strerror(-r));
+        /* Without an error there is one. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
         if (document->size == 0)
                 document = NULL;
         r = request_set_document(call->request, document, NULL, &call->bridge->settings->document,

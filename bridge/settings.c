@@ -295,6 +295,8 @@ static int read_file(Reader *reader, const char *path) {
         if (r < 0)
                 return r;
         reader->in_section = false;
+        /* After a failure errno is not 0. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
         while (r >= 0 && (errno = 0, getline(&line, &allocated, file)) >= 0) {
                 place.line++;
                 r = read_line(reader, &place, line);

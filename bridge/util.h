@@ -45,12 +45,14 @@
                 _taken_;                                                                           \
         })
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a type cannot be put into parentheses */
 #define DEFINE_CLEANUP(type, function)                                                             \
         static inline void function##_pointer(type **p) {                                          \
                 if (*p)                                                                            \
                         function(*p);                                                              \
         }                                                                                          \
         struct _semicolon_
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void free_pointer(void *p) {
         free(*(void **) p);
@@ -72,6 +74,8 @@ static inline void close_pointer(int *fd) {
 }
 
 static inline bool streq(const char *a, const char *b) {
+        /* NULL equals nothing, and is not asked about. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
         return strcmp(a, b) == 0;
 }
 
@@ -122,6 +126,8 @@ static inline int strv_take(char ***strv, char *s) {
 }
 
 static inline int strv_add(char ***strv, const char *s) {
+        /* What is added is a string. */
+        /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
         return strv_take(strv, strdup(s));
 }
 

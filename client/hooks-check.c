@@ -80,7 +80,7 @@ static bool mentions(const char *path, const char *name) {
         n = file && text ? fread(text, 1, SCRIPT_MAX, file) : 0;
         if (file)
                 (void) fclose(file);
-        return element && memmem(text, n, element, strlen(element));
+        return element && n > 0 && memmem(text, n, element, strlen(element));
 }
 
 /* A backup in a .d folder runs as the original does. */

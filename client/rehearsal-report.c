@@ -81,6 +81,8 @@ static char *row_reason(const Row *row) {
         if (!row_failed(row))
                 return NULL;
         if (row->outcome == RUN_FAILED || row->outcome == RUN_KILLED)
+                /* It was a script that failed. */
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
                 return script_error_reason(row->script->name, row->result->status);
         return strdup(row->run->reason ? row->run->reason : run_outcome_to_string(row->outcome));
 }
@@ -188,8 +190,12 @@ static void add_status(Table *table, const Row *row) {
         if (row->outcome == RUN_SUCCESS)
                 table_add(table, colour, "ok");
         else if (row->outcome == RUN_FAILED)
+                /* It was a script that failed. */
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
                 table_addf(table, colour, "exit %d", WEXITSTATUS(row->result->status));
         else if (row->outcome == RUN_KILLED)
+                /* It was a script that was killed. */
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
                 table_addf(table, colour, "signal %d", WTERMSIG(row->result->status));
         else
                 table_add(table, colour, run_outcome_to_string(row->outcome));

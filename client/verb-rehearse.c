@@ -214,6 +214,8 @@ static int perform_life(Rehearse *rehearse, const Life *life) {
 
         while (life->operations[n_operations])
                 n_operations++;
+        /* Each life has an operation. */
+        /* NOLINTNEXTLINE(clang-analyzer-optin.portability.UnixAPI) */
         runs = calloc(n_operations, sizeof(Run *));
         if (!runs)
                 return tell_of_memory();

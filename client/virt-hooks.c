@@ -160,6 +160,8 @@ static int read_options(Options *options, const Verb *verb, int argc, char **arg
                         (void) puts(PACKAGE_STRING);
                         return EXIT_SUCCESS;
                 }
+                /* Without a verb there are common options only. */
+                /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
                 if (c == '?' || verb->parse(c, optarg) < 0)
                         return EXIT_USAGE;
         }
