@@ -48,12 +48,16 @@ static void drop_unused_file(const Attachment *attachment) {
                 (void) unlink(path);
 }
 
+void attachment_unlock(Attachment *attachment) {
+        if (attachment->lock_fd >= 0)
+                drop_unused_file(attachment);
+        attachment->lock_fd = close_fd(attachment->lock_fd);
+}
+
 Attachment *attachment_free(Attachment *attachment) {
         if (!attachment)
                 return NULL;
-        if (attachment->lock_fd >= 0)
-                drop_unused_file(attachment);
-        (void) close_fd(attachment->lock_fd);
+        attachment_unlock(attachment);
         free(attachment->root);
         free(attachment->libvirt);
         free(attachment->own);

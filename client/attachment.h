@@ -54,10 +54,13 @@ char *attachment_find_hindrance(const Attachment *attachment);
 int attachment_make_folders(const Attachment *attachment);
 
 /*
- * Keeps hooks and other attaches out until attachment_free(), and takes back what was left half
+ * Keeps hooks and other attaches out until attachment_unlock(), and takes back what was left half
  * done, which is told. Returns 0, or a negative errno, which has been told of.
  */
 int attachment_lock(Attachment *attachment);
+
+/* Lets them in again, if they were kept out: nobody else may be waited for meanwhile. */
+void attachment_unlock(Attachment *attachment);
 
 /*
  * Carries PLAN out, or nothing of it: VERIFY says whether all is as it should be (0), or has told

@@ -189,6 +189,7 @@ static int carry_out(Attachment *attachment, AttachTask *task, bool json) {
                 r = attach_task_plan(task);
         if (r >= 0 && !dry_run && task->plan.n > 0)
                 r = attachment_carry_out(attachment, &task->plan, attach_task_verify, task);
+        attachment_unlock(attachment); /* who reads what we print may take its time */
         return r < 0 ? EXIT_TROUBLE : report(task, json);
 }
 

@@ -4,12 +4,15 @@
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 
 from folder import TOP_BUILDDIR, VIRT_HOOKS, FolderTestCase, Result
 
 FORWARD = os.path.abspath(os.environ.get("VIRT_HOOKS_FORWARD", os.path.join(TOP_BUILDDIR, "client", "virt-hooks-forward")))
+
+APPEND_NAME = os.path.join(TOP_BUILDDIR, "tests", "client", "append-name")
 
 
 def made_path(name):
@@ -25,6 +28,25 @@ KINDS = ("daemon", "qemu", "lxc", "libxl", "network")
 # All calls by which the command changes the disk, as strace(1) knows them.
 CHANGES = ("symlink", "link", "linkat", "rename", "renameat2", "unlink", "mkdir", "rmdir", "pwrite64", "ftruncate",
            "fsync", "utimensat", "lchown", "lsetxattr", "flock")
+
+
+class Mover:
+    """Attaches and detaches qemu without end, in the background."""
+
+    def __init__(self, path):
+        self.path = path
+        with open(path, "wb") as output:
+            self.process = subprocess.Popen(["sh", "-c", f"while :; do {VIRT_HOOKS} attach qemu; {VIRT_HOOKS} detach qemu; done"],
+                                            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+
+    @property
+    def moves(self):
+        with open(self.path, encoding="utf-8") as file:
+            return file.read().count("tached\n")
+
+    def stop(self):
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait()
 
 
 def describe(path):

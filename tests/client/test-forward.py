@@ -8,10 +8,11 @@ import shutil
 import signal
 import subprocess
 
+from attachment import APPEND_NAME, FORWARDER, Mover
 from command import wait_until
 import tap
 from client import Call
-from forwarder import ENVIRONMENT, FORWARD, NOBODY, ForwardTestCase
+from forwarder import ENVIRONMENT, FORWARD, NOBODY, SYSCONFDIR, ForwardTestCase
 from gi.repository import GLib
 from harness import PATH, VIRT_HOOKSD, read_text
 from journal import IDS
@@ -473,6 +474,38 @@ class Lost(ForwardTestCase):
         service.wait_exit()
         self.assert_ran_once(VETO)
         self.assert_direct(VETO, "")
+
+
+class OnTheMove(ForwardTestCase):
+    """attach and detach go on all the time, and the service runs."""
+
+    def setUp(self):
+        super().setUp()
+        self.libvirt_hooks = os.path.join(SYSCONFDIR, "libvirt", "hooks")
+        os.makedirs(self.libvirt_hooks)
+        for number, folder in enumerate((os.path.dirname(FORWARDER), "/etc/apparmor.d")):
+            place = self.make_directory(f"cover-{number}")
+            os.makedirs(folder, exist_ok=True)
+            self.addCleanup(mounts.unmount, place)
+            self.addCleanup(mounts.unmount, folder)
+            mounts.cover(folder, place)
+        shutil.rmtree("/etc/apparmor.d", ignore_errors=True)
+        shutil.copy(FORWARD, FORWARDER)
+
+    def test_each_script_runs_once(self):
+        shutil.copy(APPEND_NAME, f"{self.libvirt_hooks}/qemu")
+        trace = self.path("trace")
+        service = self.start(hooks=[self.hooks, self.libvirt_hooks])
+        mover = Mover(self.path("moves"))
+        self.addCleanup(mover.stop)
+        number = 0
+        while number < 200 or mover.moves < 20 or self.client.property("Runs") < 20:
+            self.assert_hook(self.hook("qemu", f"guest-{number}", "start", "begin", trace, document=domain(f"guest-{number}")))
+            # A monitor that does not read makes the bus wait, for messages hold descriptors.
+            self.client.settle()
+            number += 1
+        self.assertEqual(self.trace(), [f"guest-{n}" for n in range(number)])
+        self.assertIsNone(service.process.poll())
 
 
 def add_losses():
