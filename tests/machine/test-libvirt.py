@@ -15,7 +15,7 @@ from libvirtd import (LIBVIRT_HOOKS, PLACE, VIRT_HOOKS, Battery, Normaliser, def
                       let_it_restart, must, records, run, run_of, start_afresh, start_with_network, wait_until, write)
 
 import client as bus_client
-from harness import HooksTestCase
+from harness import HooksTestCase, is_alive
 
 BUS = "unix:path=/run/dbus/system_bus_socket"
 
@@ -152,10 +152,10 @@ class Differences(LibvirtTestCase):
         write(f"{folder}/qemu", f'#!/bin/sh\n[ "$2" != started ] || {{ sleep {seconds} & echo $! > {pid_file}; }}\n', 0o755)
         self.start_guest()
         with open(pid_file, encoding="ascii") as file:
-            pid = int(file.read())
-        is_there = os.path.exists(f"/proc/{pid}")
-        run("kill", "-9", str(pid))
-        return is_there
+            pid = file.read().strip()
+        lives = is_alive(pid)
+        run("kill", "-9", pid)
+        return lives
 
     def test_background_child_delays_the_guest_of_a_plain_hook(self):
         self.assertFalse(self.background_child(LIBVIRT_HOOKS, 2))
