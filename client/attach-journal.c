@@ -110,8 +110,10 @@ int attach_journal_read(int fd, AttachPlan *ret) {
         position = bytes->data;
         end = bytes->data + bytes->size;
         heading = take(&position, end);
-        if (!heading || !streq(heading, HEADING))
+        if (!heading || !*heading) /* not even begun, or lost with the power */
                 r = -EBADMSG;
+        else if (!streq(heading, HEADING)) /* of another version, which knows what is to be done */
+                r = -EPROTO;
         else
                 do {
                         r = read_step(&position, end, ret);

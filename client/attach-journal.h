@@ -16,7 +16,8 @@ int attach_journal_write(int fd, const AttachPlan *plan);
 
 /*
  * Reads the plan from FD, empty where it holds none, or only the beginning of one: then nothing was
- * changed yet. Returns 0 or a negative errno. attach_plan_clear() it.
+ * changed yet. Returns 0 or a negative errno: -EPROTO where another version has written it.
+ * attach_plan_clear() it.
  */
 int attach_journal_read(int fd, AttachPlan *ret);
 

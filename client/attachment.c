@@ -183,7 +183,9 @@ static int mend(Attachment *attachment) {
                 r = attach_journal_clear(attachment->lock_fd);
         if (r < 0)
                 complain("%s%s cannot be read: %s", attachment->root, HOOKS_LOCK_PATH,
-                         strerror(-r));
+                         r == -EPROTO ? "it is another version's, which alone can take back what "
+                                        "it has begun"
+                                      : strerror(-r));
         else if (plan.n > 0) {
                 r = take_back(attachment, &plan);
                 if (r >= 0)

@@ -5,16 +5,17 @@
 #include <sys/auxv.h>
 #include <sys/stat.h>
 
+#include "forwarder.h"
 #include "hooks-lock.h"
 
 /* A guest does not wait longer for somebody who does not come to an end. */
 #define LOCK_TIMEOUT (10 * USEC_PER_SEC)
 
-/* Whether what we run is still what lies at PATH. */
+/* Whether what we run, or a newer one, is still what lies at PATH. */
 static bool is_at(const char *path) {
         struct stat st, own;
 
-        return stat(path, &st) < 0 || stat("/proc/self/exe", &own) < 0 ||
+        return forwarder_is(path) || stat(path, &st) < 0 || stat("/proc/self/exe", &own) < 0 ||
                (st.st_dev == own.st_dev && st.st_ino == own.st_ino);
 }
 

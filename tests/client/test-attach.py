@@ -492,6 +492,24 @@ class Interrupted(AttachTestCase):
     def test_broken_disk(self):
         self.fail_everywhere("detach", "EIO")
 
+    def test_plan_that_is_none(self):
+        """Nothing was done where it is not whole; and it is not for us to judge where it is another version's."""
+        self.make_layout()
+        before = self.state()
+        precious = self.write(self.path("root/precious"), "x")
+        for content in (b"", b"\0", b"\0" * 5000, b"virt-hooks att", b"virt-hooks attach 1\0", b"virt-hooks attach 1\0move\0+\0/x",
+                        b"virt-hooks attach 1\0move\0+\0/root\0/precious\0\0", b"virt-hooks attach 1\0odd\0+\0/a\0/b\0\0end\0",
+                        b"virt-hooks attach 1\0link\0-\0a\0b\0\0end\0", b"virt-hooks attach 1\0end\0"):
+            with self.subTest(content=content):
+                self.write(self.root + STATE, content, 0o600)
+                self.done("detach")
+                self.assertEqual(self.state().get(LIBVIRT), before[LIBVIRT])
+                self.assertFalse(os.path.exists(self.root + STATE))
+        self.write(self.root + STATE, b"virt-hooks attach 2\0end\0", 0o600)
+        for verb in ("attach", "detach"):
+            self.refused(verb, words=["another version"])
+        self.assertTrue(os.path.exists(precious))
+
     def test_read_only(self):
         """From the first change on, for good."""
         for verb in ("attach", "detach"):
