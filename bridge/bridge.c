@@ -8,6 +8,8 @@
 #include "bridge.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <systemd/sd-daemon.h>
 
 #include "bridge-bus.h"
@@ -16,7 +18,9 @@
 #include "environment.h"
 #include "journal-ids.h"
 #include "journal.h"
+#include "log-control.h"
 #include "log.h"
+#include "text.h"
 
 /* A call that waits, of CALLER or, with NULL, of anybody. */
 static Call *find_waiting(Bridge *bridge, const Caller *caller) {
@@ -93,6 +97,7 @@ int bridge_reload(Bridge *bridge) {
         history_set_limits(bridge->history, bridge->settings->history_runs,
                            bridge->settings->history_size);
         bridge_bus_reloaded(bridge);
+        log_debug("The settings were read");
         return 0;
 }
 
@@ -140,6 +145,7 @@ static int on_finish(sd_event_source *source, void *userdata) {
 }
 
 void bridge_call_ended(Bridge *bridge) {
+        status_changed(bridge->status);
         if (!bridge->stopping || bridge->finish_source || !TAILQ_EMPTY(&bridge->calls))
                 return;
         if (sd_event_add_defer(bridge->event, &bridge->finish_source, on_finish, bridge) < 0)
@@ -157,6 +163,7 @@ void bridge_stop(Bridge *bridge, int exit_code) {
         bridge->exit_code = exit_code;
         (void) sd_notify(0, "STOPPING=1");
         send_waiting_away(bridge);
+        status_changed(bridge->status);
         if (TAILQ_EMPTY(&bridge->calls)) {
                 bridge_call_ended(bridge);
                 return;
@@ -186,6 +193,35 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
         return 0;
 }
 
+/* Any one that runs, for there is only one in most cases. */
+static const Request *find_running(const Bridge *bridge) {
+        const Call *call;
+
+        TAILQ_FOREACH (call, &bridge->calls, calls)
+                if (call->run && call_is_running(call))
+                        return call->run->request;
+        return NULL;
+}
+
+/* Names have no control characters: the request has seen to that. */
+static char *status_text(void *userdata) {
+        Bridge *bridge = userdata;
+        unsigned running = queue_running(bridge->queue), waiting = queue_waiting(bridge->queue);
+        const Request *request = find_running(bridge);
+        char more[32] = "", queue[32] = "";
+
+        if (!request)
+                return text_format("Waiting for calls; runs so far: %" PRIu64 ", failed: %" PRIu64,
+                                   bridge->n_runs, bridge->n_failures);
+        if (running > 1)
+                (void) snprintf(more, sizeof(more), " and %u more", running - 1);
+        if (waiting > 0)
+                (void) snprintf(queue, sizeof(queue), ", %u calls wait", waiting);
+        return text_format("%s %s %s %s%s%s", bridge->stopping ? "Stopping after" : "Running",
+                           hook_type_to_string(request->operation.type), request->object,
+                           request->operation.name, more, queue);
+}
+
 static int bridge_set_up(Bridge *bridge) {
         int r;
 
@@ -204,6 +240,9 @@ static int bridge_set_up(Bridge *bridge) {
         r = history_new(&bridge->history);
         if (r < 0)
                 return r;
+        r = status_new(&bridge->status, bridge->event, status_text, bridge);
+        if (r < 0)
+                return r;
         r = report_new(&bridge->report, bridge->bus, bridge->event);
         if (r < 0)
                 return r;
@@ -218,6 +257,9 @@ static int bridge_set_up(Bridge *bridge) {
                              "path='/org/freedesktop/DBus/Local',"
                              "interface='org.freedesktop.DBus.Local',member='Disconnected'",
                              on_disconnected, bridge);
+        if (r < 0)
+                return r;
+        r = log_control_publish(bridge->bus);
         if (r < 0)
                 return r;
         return bridge_bus_publish(bridge);
@@ -258,6 +300,7 @@ Bridge *bridge_free(Bridge *bridge) {
         callers_free(bridge->callers);
         report_free(bridge->report);
         queue_free(bridge->queue);
+        status_free(bridge->status);
         history_free(bridge->history);
         sd_event_source_disable_unref(bridge->stop_source);
         sd_event_source_disable_unref(bridge->finish_source);

@@ -16,6 +16,7 @@
 #include "report.h"
 #include "run.h"
 #include "settings.h"
+#include "status.h"
 
 typedef struct Call Call;
 
@@ -38,6 +39,7 @@ typedef struct Bridge {
         Queue *queue;
         Report *report;
         History *history;
+        Status *status;
         TAILQ_HEAD(, Call) calls; /* all that have no reply yet */
         unsigned n_intakes;       /* of them wait for their document */
 
@@ -75,7 +77,7 @@ char *const *bridge_hooks_directories(const Bridge *bridge);
  */
 void bridge_stop(Bridge *bridge, int exit_code);
 
-/* A call is over: goes on with the stop, if there is one. */
+/* A call is over: goes on with the stop, if there is one, and tells systemd. */
 void bridge_call_ended(Bridge *bridge);
 
 /* The running call whose script CALLER descends from, or NULL. */

@@ -79,7 +79,9 @@ bool call_is_running(const Call *call) {
 }
 
 /* The handler answers for a call that failed before it waited for anything. */
-static int call_fail(Call *call, int r) {
+static int call_fail(Call *call, int r, const sd_bus_error *error) {
+        log_debug("A call of %s is refused: %s", call->caller->name,
+                  error->message ? error->message : strerror(-r));
         call->message = sd_bus_message_unref(call->message);
         call_free(call);
         return r;
@@ -298,12 +300,19 @@ void call_run(void *userdata) {
  */
 static int call_enqueue(Call *call, sd_bus_error *error) {
         Bridge *bridge = call->bridge;
+        const Caller *caller = call->caller;
         int r;
 
         r = run_new(&call->run, &bridge->context, TAKE_PTR(call->request), call->caller);
         if (r < 0)
                 return r;
         call->run->started_fd = TAKE_FD(call->started_fd);
+        status_changed(bridge->status);
+        log_debug("%s %s %s: called by %s (%s, pid %d, uid %u) as run %s",
+                  hook_type_to_string(call->run->request->operation.type),
+                  call->run->request->object, call->run->request->operation.name, caller->name,
+                  caller->comm ? caller->comm : "unknown", (int) caller->pid,
+                  (unsigned) caller->uid, call->run->id);
         r = queue_enter(bridge->queue, &call->ticket, call->run->request->operation.type,
                         call->run->request->object, call->caller,
                         bridge_find_parent(bridge, call->caller), call, error);
@@ -398,7 +407,7 @@ int call_method(Bridge *bridge, sd_bus_message *message, Caller *caller, HookTyp
                 r = set_document(call, main, port, error);
         if (r >= 0)
                 r = call_enqueue(call, error);
-        return r < 0 ? call_fail(call, r) : r;
+        return r < 0 ? call_fail(call, r, error) : r;
 }
 
 /* What the caller of Run() may ask for. The vector's strings are the message's. */
@@ -595,5 +604,5 @@ int call_raw(Bridge *bridge, sd_bus_message *message, Caller *caller, sd_bus_err
                 r = apply_options(call, &options, error);
         if (r >= 0)
                 r = call_read_document(call, fd, error);
-        return r < 0 ? call_fail(call, r) : r;
+        return r < 0 ? call_fail(call, r, error) : r;
 }

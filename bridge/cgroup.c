@@ -93,8 +93,16 @@ static int open_delegated(void) {
         return is_delegated(fd) ? TAKE_FD(fd) : -EPERM;
 }
 
-/* An earlier start of the service may have ended without clearing up. */
-static void remove_old(const CgroupRoot *root) {
+static void remember(CgroupRoot *root, char *name) {
+        if (strv_take(&root->leftovers, name) >= 0)
+                root->n_leftovers++;
+}
+
+/*
+ * An earlier start of the service may have ended without clearing up, or with background children
+ * that live on: theirs are removed when they have ended.
+ */
+static void remove_old(CgroupRoot *root) {
         struct dirent *entry;
         DIR *directory;
         int fd;
@@ -106,8 +114,9 @@ static void remove_old(const CgroupRoot *root) {
                 return;
         }
         while ((entry = readdir(directory)))
-                if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0)
-                        (void) unlinkat(root->fd, entry->d_name, AT_REMOVEDIR);
+                if (strncmp(entry->d_name, PREFIX, strlen(PREFIX)) == 0 &&
+                    unlinkat(root->fd, entry->d_name, AT_REMOVEDIR) < 0 && errno == EBUSY)
+                        remember(root, strdup(entry->d_name));
         (void) closedir(directory);
 }
 
@@ -152,11 +161,6 @@ static void sweep(CgroupRoot *root) {
                 *name = root->leftovers[--root->n_leftovers];
                 root->leftovers[root->n_leftovers] = NULL;
         }
-}
-
-static void remember(CgroupRoot *root, char *name) {
-        if (strv_take(&root->leftovers, name) >= 0)
-                root->n_leftovers++;
 }
 
 int cgroup_new(Cgroup **ret, CgroupRoot *root, const char *id) {

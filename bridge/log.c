@@ -94,10 +94,59 @@ static void log_to_journal(int priority, const char *id, const LogField *extra, 
         journald_entry_send(entry);
 }
 
-static bool aside;
+static int max_level = LOG_INFO;
+static LogTarget target = LOG_TARGET_AUTO;
 
-void log_aside(void) {
-        aside = true;
+void log_set_max_level(int level) {
+        max_level = level;
+}
+
+int log_max_level(void) {
+        return max_level;
+}
+
+void log_set_target(LogTarget new_target) {
+        target = new_target;
+}
+
+LogTarget log_target(void) {
+        return target;
+}
+
+static const char *const levels[] = {
+        [LOG_EMERG] = "emerg", [LOG_ALERT] = "alert",     [LOG_CRIT] = "crit",
+        [LOG_ERR] = "err",     [LOG_WARNING] = "warning", [LOG_NOTICE] = "notice",
+        [LOG_INFO] = "info",   [LOG_DEBUG] = "debug",
+};
+
+static const char *const targets[LOG_TARGET_MAX] = {
+        [LOG_TARGET_AUTO] = "auto",
+        [LOG_TARGET_JOURNAL] = "journal",
+        [LOG_TARGET_CONSOLE] = "console",
+        [LOG_TARGET_NULL] = "null",
+};
+
+static int find(const char *const *table, size_t n, const char *s) {
+        for (size_t i = 0; i < n; i++)
+                if (streq(table[i], s))
+                        return (int) i;
+        return -EINVAL;
+}
+
+const char *log_level_to_string(int level) {
+        return levels[level];
+}
+
+int log_level_from_string(const char *s) {
+        return find(levels, ELEMENTS(levels), s);
+}
+
+const char *log_target_to_string(LogTarget t) {
+        return targets[t];
+}
+
+LogTarget log_target_from_string(const char *s) {
+        return (LogTarget) find(targets, ELEMENTS(targets), s);
 }
 
 static void log_to_system(int priority, const char *id, const LogField *fields, const char *text) {
@@ -111,14 +160,16 @@ void log_entry(int priority, const char *id, const LogField *fields, const char 
         _cleanup_free_ char *text = NULL;
         va_list arguments;
 
+        if (priority > max_level || target == LOG_TARGET_NULL)
+                return;
         va_start(arguments, format);
         text = text_vformat(format, arguments);
         va_end(arguments);
         if (!text)
                 return;
-        if (aside)
+        if (target == LOG_TARGET_JOURNAL)
                 log_to_system(priority, id, fields, text);
-        else if (is_journal())
+        else if (target == LOG_TARGET_AUTO && is_journal())
                 log_to_journal(priority, id, fields, text);
         else
                 log_to_stderr(text);

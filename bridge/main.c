@@ -241,6 +241,10 @@ static int serve(const Options *options) {
                 log_error("The event loop cannot be set up: %s", strerror(-r));
                 return r;
         }
+        /* Only where the unit asks for it. */
+        r = sd_event_set_watchdog(event, true);
+        if (r < 0)
+                log_warning("The watchdog cannot be served, ignoring: %s", strerror(-r));
         r = take_name(bus, options);
         if (r < 0)
                 return r;

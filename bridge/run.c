@@ -313,6 +313,10 @@ static void on_process_done(Process *process, void *userdata) {
         const Script *script = &run->list.scripts[run->scripts];
         const ScriptResult *result = run_take_result(run, script);
 
+        log_debug("%s %s %s: %s has ended (wait status 0x%04x, %" PRIu64 " ms)", type_name(run),
+                  run->request->object, run->request->operation.name, script->path,
+                  (unsigned) result->status, result->duration / USEC_PER_MSEC);
+
         if (!run->ending) {
                 if (process->lost)
                         run_take_loss(run, script);
@@ -392,8 +396,14 @@ static int spawn(Run *run, const Script *script) {
                 .drain = run->context->drain,
         };
 
+        int r;
+
         run->argv[0] = script->path;
-        return process_spawn(&run->process, run->context->event, &spec, on_process_done, run);
+        r = process_spawn(&run->process, run->context->event, &spec, on_process_done, run);
+        if (r >= 0)
+                log_debug("%s %s %s: %s runs as pid %d", type_name(run), run->request->object,
+                          run->request->operation.name, script->path, (int) run_pid(run));
+        return r;
 }
 
 static void run_next(Run *run) {

@@ -109,7 +109,8 @@ int main(int argc, char **argv) {
         }
         forward_lock(argv);
         program_invocation_short_name = (char *) PROGRAM;
-        log_aside();
+        /* Standard error is libvirt's. */
+        log_set_target(LOG_TARGET_JOURNAL);
         /* libvirt may stop listening, and a script need not read its document. */
         (void) sigaction(SIGPIPE, &ignore, NULL);
         return forward(type, argv + 1);
