@@ -156,9 +156,14 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         if (connection_open(&bus, options) < 0)
                 return EXIT_TROUBLE;
         r = service_get_properties(bus, &properties, &error);
+        if (r < 0 && connection_is_absence(&error)) {
+                complain("the service does not run on this bus; where it is installed the first "
+                         "call starts it");
+                return EXIT_ABSENT;
+        }
         if (r < 0) {
                 connection_complain(r, &error);
-                return connection_is_absence(&error) ? EXIT_ABSENT : EXIT_TROUBLE;
+                return EXIT_TROUBLE;
         }
         if (service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;

@@ -80,9 +80,9 @@ class Status(CommandTestCase):
 
     def test_absent(self):
         for arguments in ((), ("--json",)):
-            self.assert_trouble(self.virt_hooks("status", *arguments), ABSENT, "start virt-hooksd")
+            self.assert_trouble(self.virt_hooks("status", *arguments), ABSENT, "the first call starts it")
         self.start().stop()
-        self.assert_trouble(self.virt_hooks("status"), ABSENT, "start virt-hooksd")
+        self.assert_trouble(self.virt_hooks("status"), ABSENT, "the first call starts it")
 
     def test_no_bus(self):
         """Nothing is known of the service then."""
