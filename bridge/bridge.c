@@ -22,6 +22,9 @@
 #include "log.h"
 #include "text.h"
 
+/* How long it may take to end hooks whose time is over, and to answer for them. */
+#define STOP_MARGIN (10 * USEC_PER_SEC)
+
 /* A call that waits, of CALLER or, with NULL, of anybody. */
 static Call *find_waiting(Bridge *bridge, const Caller *caller) {
         Call *call;
@@ -152,6 +155,13 @@ void bridge_call_ended(Bridge *bridge) {
                 (void) sd_event_exit(bridge->event, bridge->exit_code);
 }
 
+/* systemd has a limit of its own, after which it kills us: ours may be longer. */
+static void ask_for_time(uint64_t usec) {
+        uint64_t time = MIN(usec, UINT64_MAX / 2) + STOP_MARGIN; /* it takes no infinity */
+
+        (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, time);
+}
+
 void bridge_stop(Bridge *bridge, int exit_code) {
         int r;
 
@@ -169,6 +179,7 @@ void bridge_stop(Bridge *bridge, int exit_code) {
                 return;
         }
         log_info("Waiting for %u running hooks to end", queue_running(bridge->queue));
+        ask_for_time(bridge->settings->stop_timeout);
         if (bridge->settings->stop_timeout == UINT64_MAX)
                 return;
         r = sd_event_add_time_relative(bridge->event, &bridge->stop_source, CLOCK_MONOTONIC,

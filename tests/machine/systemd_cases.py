@@ -238,6 +238,26 @@ class Restart(SystemdTestCase):
             return not run_cgroups()
         wait_until(is_swept, "the cgroup of the child to go")
 
+    def test_longer_than_the_unit_gives(self):
+        """A StopTimeout= that is longer than TimeoutStopSec= holds all the same."""
+        for seconds in ("1min", "infinity"):
+            with self.subTest(seconds):
+                self.setUp()
+                self.drop_in("TimeoutStopSec=1s")
+                write(SETTINGS, f"[Bridge]\nStopTimeout={seconds}\n")
+                gate = self.gate()
+                self.hook(f"echo x > {PLACE}/runs; {gate.wait}")
+                call = self.send("web")
+                self.wait_for_file(f"{PLACE}/runs")
+                must("systemctl", "stop", "--no-block", UNIT)
+                wait_until(lambda: show("StatusText").startswith("Stopping after qemu web start"), "the status")
+                time.sleep(2)  # nothing is to happen
+                self.assertEqual(show("ActiveState"), "deactivating")
+                gate.open()
+                self.assert_good(call.wait())
+                wait_until(lambda: show("ActiveState") == "inactive", "the service to stop")
+                self.assertEqual(show("Result"), "success")
+
     def test_crash(self):
         self.call("web")
         pid = main_pid()
