@@ -243,7 +243,7 @@ class Restart(SystemdTestCase):
         for seconds in ("1min", "infinity"):
             with self.subTest(seconds):
                 self.setUp()
-                self.drop_in("TimeoutStopSec=1s")
+                self.drop_in(f"TimeoutStopSec={machine.FACTOR}s")
                 write(SETTINGS, f"[Bridge]\nStopTimeout={seconds}\n")
                 gate = self.gate()
                 self.hook(f"echo x > {PLACE}/runs; {gate.wait}")
@@ -251,7 +251,7 @@ class Restart(SystemdTestCase):
                 self.wait_for_file(f"{PLACE}/runs")
                 must("systemctl", "stop", "--no-block", UNIT)
                 wait_until(lambda: show("StatusText").startswith("Stopping after qemu web start"), "the status")
-                time.sleep(2)  # nothing is to happen
+                time.sleep(1.5 * machine.FACTOR)  # nothing is to happen
                 self.assertEqual(show("ActiveState"), "deactivating")
                 gate.open()
                 self.assert_good(call.wait())
