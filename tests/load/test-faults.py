@@ -1,0 +1,271 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Ends and stops of all kinds in the middle of work: of the bus, of the service, of the clock, of who listens."""
+
+import os
+import select
+import signal
+import subprocess
+import time
+from collections import Counter
+
+from load import CALLS, FACTOR, Holdings, LoadTestCase, hook_message, is_sanitized, wait_until
+import samples
+import tap
+from client import ERROR
+from forwarder import ForwardTestCase
+from gi.repository import Gio, GLib
+from harness import DIES_WITH_TEST, HooksTestCase
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+GUESTS = 30
+NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
+
+# What happens to somebody else is heard of at once, and not when some time-out is over.
+AT_ONCE = 5 * FACTOR
+
+
+class Ends(LoadTestCase):
+    def setUp(self):
+        super().setUp()
+        self.door = self.gate()
+        self.ended = self.path("ended")
+        self.tracing_script("qemu", f'{self.door.wait}; echo "$1" >> {self.ended}')
+        self.guests = [f"guest-{number}" for number in range(GUESTS)]
+
+    def start_all(self):
+        calls = [self.client.send_hook("qemu", guest, "start", samples.domain(guest)) for guest in self.guests]
+        wait_until(lambda: len(self.trace()) == GUESTS, "all scripts to run")
+        return calls
+
+    def ended_once(self):
+        """Each script has run to its end, once."""
+        if not os.path.exists(self.ended):
+            return False
+        with open(self.ended, encoding="utf-8") as file:
+            return sorted(file.read().split()) == sorted(self.guests)
+
+    def test_bus_is_killed(self):
+        """Nobody can be answered. What runs is finished, and then the service ends, for systemd to start it anew."""
+        service = self.start()
+        self.start_all()
+        self.bus.process.kill()
+        self.bus.process.wait()
+        service.wait_logged("is lost")
+        self.assertIsNone(service.process.poll())
+        self.door.open(GUESTS)
+        service.wait_exit()
+        self.assertEqual(service.process.returncode, 1)
+        service.expected_status = 1
+        wait_until(self.ended_once, "every script to end")
+        self.assertEqual(len(self.trace()), GUESTS)
+
+    def test_service_is_killed(self):
+        """The callers hear at once, the scripts live on, and the next service knows nothing of them and works."""
+        service = self.start()
+        calls = self.start_all()
+        began = time.monotonic()
+        service.process.kill()
+        for call in calls:
+            self.assertEqual(call.wait().error, NO_REPLY)
+        self.assertLess(time.monotonic() - began, AT_ONCE)
+        service.process.wait()
+        service.expected_status = -signal.SIGKILL
+        service.name = None  # it could not have sent what the harness looks for
+        self.client.events.clear()
+        self.monitor.seen.clear()
+        self.door.open(GUESTS)
+        wait_until(self.ended_once, "every script to end")
+        self.start()
+        self.door.open()
+        self.assert_return(self.client.hook("qemu", "after", "start", samples.domain("after")))
+
+    def test_service_is_told_to_stop(self):
+        """In the middle of a storm: each call is answered by the service, with what its scripts said or that there is no time."""
+        self.script("qemu", f'echo "$1 $2" >> {self.ended}; exit 0')
+        service = self.start()
+        calls = [self.client.send_hook("qemu", guest, operation, samples.domain(guest))
+                 for operation in ("prepare", "start", "started", "stopped", "release") for guest in self.guests]
+        wait_until(lambda: sum(call.done for call in calls) >= GUESTS, "some to end")
+        service.signal(signal.SIGTERM)
+        heard = Counter(call.wait().error for call in calls)
+        service.wait_exit()
+        self.note(f"{heard}")
+        self.assertLessEqual(heard.keys(), {None, ERROR + "ShuttingDown"})
+        with open(self.ended, encoding="utf-8") as file:
+            self.assertEqual(len(file.read().splitlines()), heard[None])
+
+    def test_bus_is_stopped(self):
+        """Scripts end, and nothing can be sent: the service neither waits nor spins, and sends all when the bus goes on."""
+        service = self.start()
+        calls = self.start_all()
+        os.kill(self.bus.pid, signal.SIGSTOP)
+        try:
+            self.door.open(GUESTS)
+            wait_until(self.ended_once, "every script to end")
+            wait_until(lambda: not Holdings.of(service.process.pid).children, "the service to see it")
+            before = self.processor_time(service)
+            time.sleep(1)
+            self.assertLess(self.processor_time(service) - before, 0.2)
+        finally:
+            os.kill(self.bus.pid, signal.SIGCONT)
+        for call in calls:
+            self.assert_return(call.wait())
+
+    @staticmethod
+    def processor_time(service):
+        with open(f"/proc/{service.process.pid}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Forwarded(ForwardTestCase):
+    seconds = 90
+
+    def test_service_is_killed(self):
+        """Behind libvirt: a hook that guards has run once, and nobody goes on as if it had agreed."""
+        gate = self.gate()
+        self.tracing_script("qemu", gate.wait)
+        service = self.start()
+        guests = [f"guest-{number}" for number in range(GUESTS)]
+        hooks = [self.send_hook("qemu", guest, "start", "begin", "-", document=samples.domain(guest)) for guest in guests]
+        wait_until(lambda: len(self.trace()) == GUESTS, "all scripts to run", 30)
+        began = time.monotonic()
+        service.process.kill()
+        for hook in hooks:
+            self.assert_reason(hook.wait())
+        self.assertLess(time.monotonic() - began, 2 * AT_ONCE)
+        service.process.wait()
+        service.expected_status = -signal.SIGKILL
+        service.name = None
+        gate.open(GUESTS)
+        self.assertEqual(Counter(line.split()[1] for line in self.trace()), Counter(guests))
+
+
+class Clock(HooksTestCase):
+    def test_steps(self):
+        """Years forward and back: no limit is met early or late, no duration is wrong, and nothing hangs."""
+        library, step = self.path("clock.so"), self.path("step")
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, os.path.join(HERE, "clock.c")], check=True)
+        self.write(step, "0")
+        gate = self.gate()
+        self.tracing_script("qemu", gate.wait)
+        service = self.start("[qemu]\nTimeout=30s\nWarnAfter=20s\n[lxc]\nTimeout=1s\n",
+                             environment={"LD_PRELOAD": library, "CLOCK_STEP": step,
+                                                               "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        self.script("lxc", "exec sleep 1000")
+        call = self.client.send_hook("qemu", "web-01", "start", samples.domain())
+        self.wait_traced("qemu web-01 start begin -")
+        for years in (50, -30):
+            self.write(step, str(years * 365 * 86400))
+            before = self.client.property("ScriptsLoadedAt")
+            self.assert_return(self.client.call("Reload"))
+            # It is the program's own clock that was stepped.
+            self.assertGreater(abs(self.client.property("ScriptsLoadedAt") - before), 20 * 365 * 86400 * 1000000)
+            # What has a limit of a second meets it, and not much later.
+            began = time.monotonic()
+            reply = self.assert_error(self.client.hook("lxc", "web-02", "start", samples.domain("web-02"), seconds=20), "TimedOut")
+            took = time.monotonic() - began
+            self.assertTrue(1 <= took < 1 + AT_ONCE, took)
+            self.assertTrue(1000000 <= self.client.finished(reply.run).duration < (1 + AT_ONCE) * 1000000)
+            self.assertFalse(call.done)
+        self.assertNotIn("still running", service.stderr())
+        gate.open()
+        reply = self.assert_return(call.wait())
+        self.assertLess(self.client.finished(reply.run).duration, 25 * FACTOR * 1000000)
+
+
+class Messages:
+    """Counts what comes over a socket, by where it ends; D-Bus says in each message's head how long it is."""
+
+    def __init__(self, sock):
+        self.socket = sock
+        self.buffer = bytearray()
+        self.count = Counter()
+
+    def read(self):
+        self.buffer += self.socket.recv(1 << 20)
+        at = 0
+        while len(self.buffer) - at >= 16:
+            body = int.from_bytes(self.buffer[at + 4:at + 8], "little")
+            fields = int.from_bytes(self.buffer[at + 12:at + 16], "little")
+            size = 16 + (fields + 7) // 8 * 8 + body
+            if len(self.buffer) - at < size:
+                break
+            self.count[self.buffer[at + 1]] += 1
+            at += size
+        del self.buffer[:at]
+
+
+class Listeners(LoadTestCase):
+    RETURN, SIGNAL = 2, 4
+
+    def test_stopped_listener(self):
+        """100,000 signals come for one who does not read them. Callers, other listeners and the service do not notice."""
+        runs = CALLS * 5
+        service = self.start("[Bridge]\nHistoryRuns=100\n")
+        self.call_anything()
+        stopped = subprocess.Popen([*DIES_WITH_TEST, "gdbus", "monitor", "--address", self.bus.address, "--dest", "org.virt.Hooks"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.addCleanup(stopped.wait)
+        self.addCleanup(stopped.kill)
+        def hears():
+            self.call_anything()
+            return select.select([stopped.stdout], [], [], 0.05)[0] and b"HookFinished" in os.read(stopped.stdout.fileno(), 65536)
+        wait_until(hears, "the listener to hear")
+        stopped.send_signal(signal.SIGSTOP)
+        # They would hear all of it, too. What they check after a test is checked below.
+        self.monitor.close()
+        self.client.close()
+        service.name = None
+
+        caller, listener = self.new_raw_client(), self.new_raw_client()
+        match = Gio.DBusMessage.new_method_call("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch")
+        match.set_body(GLib.Variant("(s)", ("type='signal',sender='org.virt.Hooks',interface='org.virt.Hooks'",)))
+        listener.send(match)
+        heard, answered = Messages(listener.socket), Messages(caller.socket)
+        while answered.count[self.RETURN] < 1 or heard.count[self.RETURN] < 2:
+            self.read_some(heard, answered)
+        own_signals = heard.count[self.SIGNAL]  # the bus's own
+
+        before = Holdings.of(service.process.pid)
+        began, sent, longest, last = time.monotonic(), 0, 0, time.monotonic()
+        call = hook_message("Qemu", "web-01", "stopped", "", "", samples.domain())
+        while answered.count[self.RETURN] < 1 + runs or heard.count[self.SIGNAL] < own_signals + 2 * runs:
+            while sent < runs and sent - answered.count[self.RETURN] < 50:
+                caller.send(call)
+                sent += 1
+            if self.read_some(heard, answered):
+                longest = max(longest, time.monotonic() - last)
+                last = time.monotonic()
+        took = time.monotonic() - began
+        after = self.wait_quiet_alone(service, before)
+        self.note(f"{runs} calls and {2 * runs} signals in {took:.1f} s, longest silence {longest * 1000:.0f} ms, resident memory "
+                  f"{before.memory} KiB before, {after.memory} after")
+        self.assertEqual((answered.count[self.RETURN], heard.count[self.SIGNAL]), (1 + runs, own_signals + 2 * runs))
+        self.assertLess(longest, 10 * FACTOR)
+        if not is_sanitized(service.process.pid):
+            self.assertLess(after.memory - before.memory, 1024)
+
+    @staticmethod
+    def read_some(*readers):
+        ready = select.select([reader.socket for reader in readers], [], [], 10 * FACTOR)[0]
+        if not ready:
+            raise AssertionError("nothing comes any more")
+        for reader in readers:
+            if reader.socket in ready:
+                reader.read()
+        return ready
+
+    @staticmethod
+    def wait_quiet_alone(service, before):
+        deadline = time.monotonic() + 20 * FACTOR
+        while (held := Holdings.of(service.process.pid)).descriptors != before.descriptors:
+            if time.monotonic() > deadline:
+                raise AssertionError(f"{held} is not {before}")
+            time.sleep(0.05)
+        return held
+
+
+if __name__ == "__main__":
+    tap.main()
