@@ -20,8 +20,8 @@ case ${1:-} in
         ;;
 esac
 
-test_packages="acl bash clang clang-format clang-tidy cppcheck dbus-broker libclang-rt-14-dev libcmocka-dev
-        mandoc polkitd python3-dbus python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
+test_packages="acl bash clang clang-format clang-tidy cppcheck dbus-broker debhelper dpkg-dev libclang-rt-14-dev libcmocka-dev
+        lintian mandoc polkitd python3-dbus python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
 machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
         libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
 [ "$quick" = yes ] || test_packages="$test_packages $machine_packages"
@@ -92,7 +92,7 @@ analyze() (
 )
 
 lint_shell() {
-        cd "$work/source" && shellcheck -x demo.sh test.sh .ci/run tests/setup.sh examples/hooks/network \
+        cd "$work/source" && shellcheck -x demo.sh test.sh .ci/run tests/setup.sh debian/tests/installed debian/virt-hooks.p* examples/hooks/network \
                 tests/analyze tests/fuzz/run-fuzzers \
                 examples/hooks/*.d/*
 }
@@ -116,6 +116,30 @@ install_and_uninstall() {
                 "$work/root/usr/local/bin/virt-hooks" attach --root="$work/root" && [ -L "$hooks/qemu" ] &&
                 make -C "$work/gcc" uninstall DESTDIR="$work/root" && [ ! -L "$hooks/qemu" ] &&
                 [ "$(find "$work/root" ! -type d)" = "$hooks/qemu" ]
+}
+
+# Told in configure.ac; the package and the news have it as well.
+one_version() {
+        local version
+        version=$(sed -n 's/^PACKAGE_VERSION=.\(.*\).$/\1/p' "$work/source/configure")
+        [ "$(dpkg-parsechangelog -l "$work/source/debian/changelog" -S Version)" = "$version" ] &&
+                [ "$(head -n 1 "$work/source/NEWS")" = "virt-hooks $version" ]
+}
+
+# The tests themselves have run by now.
+debian_package() {
+        mkdir "$work/package" && cp -a "$work/source" "$work/package/source" && cd "$work/package/source" &&
+                DEB_BUILD_PROFILES=nocheck DEB_BUILD_OPTIONS="nocheck parallel=$jobs" dpkg-buildpackage -us -uc -b &&
+                lintian --fail-on error --allow-root "$work"/package/*.changes &&
+                [ -f "$(dpkg-deb -x "$work"/package/virt-hooks_*.deb "$work/package/root" &&
+                        PKG_CONFIG_PATH=$work/package/root/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/package/root \
+                                pkg-config --variable=interfaces_dir virt-hooks)/org.virt.Hooks.xml" ]
+}
+
+package_in_machine() {
+        cp "$work"/package/virt-hooks_*.deb "$work/system/virt-hooks.deb" &&
+                top_srcdir=$work/source top_builddir=$work/system TEST_TIMEOUT_FACTOR=3 \
+                        /usr/bin/python3 "$work/source/tests/machine/test-package.py"
 }
 
 copy_source "$work/source"
@@ -142,6 +166,9 @@ if [ "$quick" = no ]; then
 fi
 stage 'install and uninstall' install_and_uninstall
 stage 'tarball: make distcheck' make -C "$work/gcc" distcheck
+stage 'one version' one_version
+stage 'Debian package' debian_package
+[ "$quick" = yes ] || stage 'Debian package in a booted systemd' package_in_machine
 stage 'analysis by gcc' analyze gcc
 stage 'analysis by clang-tidy' analyze clang-tidy
 stage 'analysis by cppcheck' analyze cppcheck
