@@ -10,8 +10,9 @@
 #include "client.h"
 #include "spawn.h"
 
-/* Microseconds, for the service and the bus to do what they do after the reply. */
-#define PAUSE 500
+/* Microseconds, for the service and the bus to do what they do after the reply, signals among it.
+ */
+#define PAUSE 3000
 
 void subject_spawn(const Subject *subject) {
         spawn_run(subject->path ? subject->path : hooks_path(subject->script), subject->environment,
