@@ -4,6 +4,7 @@
 
 import os
 import pwd
+import re
 import shlex
 import unittest
 
@@ -110,6 +111,55 @@ class Unsafe(HooksTestCase):
         os.chmod(self.path("hooks"), 0o1777)
         os.chown(os.path.join(self.hooks, "qemu"), STRANGER, -1)
         self.assert_refused()
+
+    def test_set_uid_and_set_gid(self):
+        """Hooks have no use for it, and on a file that somebody else could fill it is a trap."""
+        self.start()
+        for mode in (0o4755, 0o2755):
+            with self.subTest(mode=oct(mode)):
+                os.chmod(self.other, mode)
+                reply = self.assert_error(self.start_guest(), "ScriptRefused", self.other, "set-uid or set-gid")
+                self.assertEqual(self.client.finished(reply.run).outcome, "refused")
+        self.assertEqual(self.trace(), [])
+
+    @unittest.skipUnless(IS_ROOT, "only root can give files away")
+    def test_foreign_link(self):
+        """Whose link it is decides what runs tomorrow, however safe its target is today."""
+        target = self.tracing_script("target", directory=self.make_directory("elsewhere"))
+        os.unlink(self.other)
+        os.symlink(target, self.other)
+        os.lchown(self.other, STRANGER, -1)
+        self.assert_refused(self.other)
+
+    def test_the_command_mends_it(self):
+        """Each refusal names what is at fault and a command; after that, as the administrator would give it, the script runs."""
+        self.start()
+        directory = os.path.dirname(self.other)
+        link = os.path.join(directory, "60-link")
+        os.symlink(self.tracing_script("target", directory=self.make_directory("a folder with blanks")), link)
+        flaws = {
+            "everybody may write it": (self.other, lambda path: os.chmod(path, 0o777)),
+            "a group may write it": (self.other, lambda path: os.chmod(path, 0o775)),
+            "it is set-uid": (self.other, lambda path: os.chmod(path, 0o4755)),
+            "everybody may write its folder": (directory, lambda path: os.chmod(path, 0o777)),
+            "everybody may write a folder above": (self.hooks, lambda path: os.chmod(path, 0o757)),
+            "a link's target may be replaced": (self.path("a folder with blanks"), lambda path: os.chmod(path, 0o777)),
+        }
+        if IS_ROOT:
+            flaws |= {
+                "it is a stranger's": (self.other, lambda path: os.chown(path, STRANGER, -1)),
+                "its folder is a stranger's": (directory, lambda path: os.chown(path, STRANGER, -1)),
+                "the link is a stranger's": (link, lambda path: os.lchown(path, STRANGER, -1)),
+            }
+        for name, (path, spoil) in flaws.items():
+            with self.subTest(flaw=name):
+                spoil(path)
+                reply = self.assert_error(self.start_guest(), "ScriptRefused", GUEST, path)
+                self.client.finished(reply.run)
+                command = re.search(r"; '(.*)' mends it", reply.message).group(1)
+                result = self.run_program("sh", "-c", command)
+                self.assertEqual((result.returncode, result.stderr), (0, ""), command)
+                self.assert_return(self.start_guest())
 
     def test_writable_but_not_executable(self):
         """What would not run is not judged."""
