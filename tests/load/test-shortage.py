@@ -13,7 +13,7 @@ from collections import Counter
 from load import AnsweredCall, Holdings, LoadTestCase, is_sanitized, wait_until
 import samples
 import tap
-from buses import IS_ROOT
+from buses import DIES_WITH_TEST, IS_ROOT
 from client import ERROR, SIGNATURES
 from gi.repository import GLib
 
@@ -29,6 +29,34 @@ OWNER = f"""<policy user="{ACCOUNT}">
   </policy>"""
 
 CALLS, CLIENTS = 600, 20
+
+# Calls Run from five new connections at once, and counts what it hears.
+FLOOD = """
+import collections, os, sys
+import gi
+gi.require_version("Gio", "2.0")
+from gi.repository import Gio, GLib
+flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
+connections = [Gio.DBusConnection.new_for_address_sync(sys.argv[1], flags, None, None) for _ in range(5)]
+fds = Gio.UnixFDList.new()
+null = os.open("/dev/null", os.O_RDONLY)
+for _ in range(16):
+    fds.append(null)
+heard = collections.Counter()
+def on_reply(connection, result):
+    try:
+        connection.call_with_unix_fd_list_finish(result)
+        heard["success"] += 1
+    except GLib.Error as error:
+        heard[(Gio.DBusError.get_remote_error(error) or str(error)).rpartition(".")[2]] += 1
+for number in range(300):
+    connections[number % 5].call_with_unix_fd_list(
+        "org.virt.Hooks", "/org/virt/Hooks", "org.virt.Hooks", "Run",
+        GLib.Variant("(sssssha{sv})", ("qemu", "x", "start", "", "", number % 16, {})), None, 0, 60000, fds, None, on_reply)
+while sum(heard.values()) < 300:
+    GLib.MainContext.default().iteration(True)
+print(dict(heard))
+"""
 
 
 class Shortage(LoadTestCase):
@@ -107,6 +135,28 @@ class Descriptors(Shortage):
         self.wait_quiet(service, before)
         reply = self.assert_return(self.client.hook("qemu", "last", "start", samples.domain("last")))
         self.assertEqual(reply.values[1], 1)
+
+
+    @unittest.skipUnless(IS_ROOT, "only root can become another user")
+    def test_stranger(self):
+        """Who may not call at all sends descriptors, sixteen with each call: not more of them are kept than there is room for."""
+        self.script("qemu", "exit 0")
+        service = self.start(prefix=("prlimit", "--nofile=200:200"))
+        before = Holdings.of(service.process.pid)
+        account = pwd.getpwnam(ACCOUNT)
+        flood = subprocess.Popen([*DIES_WITH_TEST, "setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}",
+                                  "--clear-groups", "/usr/bin/python3", "-B", "-c", FLOOD, self.bus.address],
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8")
+        self.addCleanup(flood.communicate)
+        self.addCleanup(flood.kill)
+        # Not by waiting for it: the monitor has to take its messages meanwhile, with all that they carry.
+        wait_until(lambda: flood.poll() is not None, "all to be refused", 30)
+        heard = flood.stdout.read()
+        self.note(heard.strip())
+        self.assertIn("AccessDenied", heard)
+        self.assertNotIn("NoReply", heard)
+        self.assert_return(self.client.hook("qemu", "last", "start", samples.domain("last")))
+        self.wait_quiet(service, before)
 
 
 @unittest.skipUnless(IS_ROOT, "only root can start the service as another user")
