@@ -181,8 +181,12 @@ class Leaving(ConcurrencyTestCase):
         self.wait_counts(1, 1)
         self.door.open()
         self.finish(next_one)
-        outcomes = [event.outcome for event in self.client.events if event.name == "HookFinished"]
-        self.assertEqual(outcomes[0], "success")
+
+        # Signals come after the replies.
+        def outcomes():
+            return [event.outcome for event in self.client.events if event.name == "HookFinished"]
+        wait_until(outcomes, "HookFinished")
+        self.assertEqual(outcomes()[0], "success")
         self.assertEqual(self.trace(), ["qemu a prepare begin -", "qemu a start begin -"])
 
     def test_all_of_a_callers_calls_leave(self):
