@@ -8,7 +8,9 @@
 #include "message-bus.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -85,9 +87,21 @@ static void start_broker(MessageBus *bus, const char *path, const char *option, 
                                  (char *[]){ variable, NULL }, log, fd);
 }
 
+/* The socket is there a moment before the bus listens. */
+static bool is_listening(const char *path) {
+        struct sockaddr_un address = { .sun_family = AF_UNIX };
+        _cleanup_close_ int fd = -EBADF;
+
+        if (strlen(path) >= sizeof(address.sun_path))
+                fatal("%s: too long for a socket", path);
+        (void) memcpy(address.sun_path, path, strlen(path));
+        fd = (int) must_sys(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket");
+        return connect(fd, (const struct sockaddr *) &address, sizeof(address)) == 0;
+}
+
 static void wait_ready(const char *path, const char *kind) {
         for (unsigned i = 0; i < 1000; i++) {
-                if (access(path, F_OK) == 0)
+                if (is_listening(path))
                         return;
                 (void) usleep(10000);
         }
