@@ -9,6 +9,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
@@ -24,6 +25,8 @@
 
 /* How long it may take to end hooks whose time is over, and to answer for them. */
 #define STOP_MARGIN (10 * USEC_PER_SEC)
+
+#define TRIM_AFTER (2 * USEC_PER_SEC)
 
 /* A call that waits, of CALLER or, with NULL, of anybody. */
 static Call *find_waiting(Bridge *bridge, const Caller *caller) {
@@ -147,9 +150,30 @@ static int on_finish(sd_event_source *source, void *userdata) {
         return sd_event_exit(bridge->event, bridge->exit_code);
 }
 
+/* Not after each call: what one needed the next one can use. */
+static int on_trim(sd_event_source *source, uint64_t usec, void *userdata) {
+        Bridge *bridge = userdata;
+
+        bridge->trim_source = sd_event_source_disable_unref(bridge->trim_source);
+        if (TAILQ_EMPTY(&bridge->calls))
+                (void) malloc_trim(0);
+        return 0;
+}
+
+/* After many calls at once the heap is full of holes, which malloc() keeps. */
+static void trim_soon(Bridge *bridge) {
+        if (!bridge->trim_source &&
+            sd_event_add_time_relative(bridge->event, &bridge->trim_source, CLOCK_MONOTONIC,
+                                       TRIM_AFTER, 0, on_trim, bridge) < 0)
+                bridge->trim_source = NULL; /* the next call's end tries again */
+}
+
 void bridge_call_ended(Bridge *bridge) {
         status_changed(bridge->status);
-        if (!bridge->stopping || bridge->finish_source || !TAILQ_EMPTY(&bridge->calls))
+        if (!TAILQ_EMPTY(&bridge->calls))
+                return;
+        trim_soon(bridge);
+        if (!bridge->stopping || bridge->finish_source)
                 return;
         if (sd_event_add_defer(bridge->event, &bridge->finish_source, on_finish, bridge) < 0)
                 (void) sd_event_exit(bridge->event, bridge->exit_code);
@@ -315,6 +339,7 @@ Bridge *bridge_free(Bridge *bridge) {
         history_free(bridge->history);
         sd_event_source_disable_unref(bridge->stop_source);
         sd_event_source_disable_unref(bridge->finish_source);
+        sd_event_source_disable_unref(bridge->trim_source);
         scripts_free(bridge->context.scripts);
         strv_free(bridge->context.environment);
         drain_free(bridge->context.drain);

@@ -46,7 +46,7 @@ typedef struct Bridge {
         uint64_t n_runs, n_failures; /* that have ended since the start */
         bool stopping;
         int exit_code; /* with which a stop that is under way ends */
-        sd_event_source *stop_source, *finish_source;
+        sd_event_source *stop_source, *finish_source, *trim_source;
 } Bridge;
 
 /*
@@ -77,7 +77,7 @@ char *const *bridge_hooks_directories(const Bridge *bridge);
  */
 void bridge_stop(Bridge *bridge, int exit_code);
 
-/* A call is over: goes on with the stop, if there is one, and tells systemd. */
+/* A call is over: goes on with the stop, if there is one, tells systemd, and tidies up. */
 void bridge_call_ended(Bridge *bridge);
 
 /* The running call whose script CALLER descends from, or NULL. */
