@@ -213,6 +213,7 @@ class Listeners(LoadTestCase):
             self.call_anything()
             return select.select([stopped.stdout], [], [], 0.05)[0] and b"HookFinished" in os.read(stopped.stdout.fileno(), 65536)
         wait_until(hears, "the listener to hear")
+        self.client.settle()  # no signal of these calls comes late
         stopped.send_signal(signal.SIGSTOP)
         # They would hear all of it, too. What they check after a test is checked below.
         self.monitor.close()
