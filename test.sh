@@ -110,12 +110,12 @@ lint_data() {
 
 # Everything that make install puts somewhere is taken away by make uninstall, and libvirt has its own hook back.
 install_and_uninstall() {
-        local hooks=$work/root/usr/local/etc/libvirt/hooks
-        make -C "$work/gcc" install DESTDIR="$work/root" && mkdir -p "$hooks" &&
+        local hooks=$work/destdir/usr/local/etc/libvirt/hooks
+        make -C "$work/gcc" install DESTDIR="$work/destdir" && mkdir -p "$hooks" &&
                 printf '#!/bin/sh\n' >"$hooks/qemu" && chmod +x "$hooks/qemu" &&
-                "$work/root/usr/local/bin/virt-hooks" attach --root="$work/root" && [ -L "$hooks/qemu" ] &&
-                make -C "$work/gcc" uninstall DESTDIR="$work/root" && [ ! -L "$hooks/qemu" ] &&
-                [ "$(find "$work/root" ! -type d)" = "$hooks/qemu" ]
+                "$work/destdir/usr/local/bin/virt-hooks" attach --root="$work/destdir" && [ -L "$hooks/qemu" ] &&
+                make -C "$work/gcc" uninstall DESTDIR="$work/destdir" && [ ! -L "$hooks/qemu" ] &&
+                [ "$(find "$work/destdir" ! -type d)" = "$hooks/qemu" ]
 }
 
 # Told in configure.ac; the package and the news have it as well.
@@ -131,8 +131,8 @@ debian_package() {
         mkdir "$work/package" && cp -a "$work/source" "$work/package/source" && cd "$work/package/source" &&
                 DEB_BUILD_PROFILES=nocheck DEB_BUILD_OPTIONS="nocheck parallel=$jobs" dpkg-buildpackage -us -uc -b &&
                 lintian --fail-on error --allow-root "$work"/package/*.changes &&
-                [ -f "$(dpkg-deb -x "$work"/package/virt-hooks_*.deb "$work/package/root" &&
-                        PKG_CONFIG_PATH=$work/package/root/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/package/root \
+                [ -f "$(dpkg-deb -x "$work"/package/virt-hooks_*.deb "$work/package/unpacked" &&
+                        PKG_CONFIG_PATH=$work/package/unpacked/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/package/unpacked \
                                 pkg-config --variable=interfaces_dir virt-hooks)/org.virt.Hooks.xml" ]
 }
 

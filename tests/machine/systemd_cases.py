@@ -284,12 +284,12 @@ class Hooks(SystemdTestCase):
         """What a hook does to the host, the host has."""
         self.hook(f"set -e; mkdir -p {PLACE}/mount; mount -t tmpfs hook {PLACE}/mount; echo hook > {PLACE}/mount/file\n"
                   "echo hook > /tmp/hook-test; ip link add hook0 type bridge; ip netns add hook-test\n"
-                  "iptables -A FORWARD -i hook0 -j ACCEPT; echo 1 > /proc/sys/net/ipv4/ip_forward; echo hook > /root/hook-test\n"
+                  "iptables -A FORWARD -i hook0 -j ACCEPT; echo 1 > /proc/sys/net/ipv4/ip_forward; echo hook > ~/hook-test\n"
                   "chrt -f 1 true; echo hook > /usr/hook-test; mknod /dev/hook-test c 1 3; runuser -u nobody true")
         try:
             reply = self.call("web")
             self.assert_good(reply)
-            for path in (f"{PLACE}/mount/file", "/tmp/hook-test", "/root/hook-test", "/usr/hook-test"):
+            for path in (f"{PLACE}/mount/file", "/tmp/hook-test", os.path.expanduser("~/hook-test"), "/usr/hook-test"):
                 with open(path, encoding="utf-8") as file:
                     self.assertEqual(file.read(), "hook\n")
             must("ip", "link", "show", "hook0")

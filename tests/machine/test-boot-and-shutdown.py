@@ -25,11 +25,11 @@ class BootAndShutdown(unittest.TestCase):
             for kind in ("qemu", "daemon"):
                 booted.write(f"/etc/virt-hooks/hooks/{kind}", HOOK, mode=0o755)
                 booted.link(f"{FORWARD}/{kind}", "/usr/sbin/virt-hooks-forward")
-            booted.write("/root/domain.xml", domain("web"))
+            booted.write("/srv/domain.xml", domain("web"))
             for name, (relations, service) in units.items():
                 booted.write(f"/etc/systemd/system/{name}.service",
                              f"[Unit]\nRequiresMountsFor={machine.RESULTS}\n{relations}\n"
-                             f"[Service]\nType=oneshot\nRemainAfterExit=yes\nStandardInput=file:/root/domain.xml\n{service}\n")
+                             f"[Service]\nType=oneshot\nRemainAfterExit=yes\nStandardInput=file:/srv/domain.xml\n{service}\n")
             booted.write("/etc/systemd/system/virt-hooks-test.target.d/units.conf",
                          "[Unit]\n" + "".join(f"Wants={name}.service\n" for name in units))
             began = time.monotonic()
