@@ -99,8 +99,8 @@ void journal_run_lasts(const Run *run, uint64_t after) {
 
         run_fields(run, &f);
         log_entry(LOG_WARNING, JOURNAL_ID_RUN_LASTS, f.fields,
-                  "%s %s %s: still running after %" PRIu64 " s: %s (pid %d)",
+                  "%s %s %s: still running after %.10g s: %s (pid %d)",
                   hook_type_to_string(run->request->operation.type), run->request->object,
-                  run->request->operation.name, after / USEC_PER_SEC, script_of(run),
+                  run->request->operation.name, (double) after / USEC_PER_SEC, script_of(run),
                   (int) run_pid(run));
 }

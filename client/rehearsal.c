@@ -63,8 +63,8 @@ static int identify(Rehearsal *rehearsal, sd_bus_error *error) {
 }
 
 static void on_lasts(const Run *run, uint64_t after) {
-        complain("%s still runs after %llu s, with pid %d; Ctrl-C ends it",
-                 run->list.scripts[run->scripts].name, (unsigned long long) (after / USEC_PER_SEC),
+        complain("%s still runs after %.10g s, with pid %d; Ctrl-C ends it",
+                 run->list.scripts[run->scripts].name, (double) after / USEC_PER_SEC,
                  (int) run_pid(run));
 }
 

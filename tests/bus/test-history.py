@@ -472,7 +472,7 @@ class WarnAfter(RunsTestCase):
         wait_until(lambda: time.monotonic() > began + 0.3, "a second warning's time")
         self.finish([call])
         line, = self.warnings(service)
-        for word in ("qemu", GUEST, "prepare", f"{self.hooks}/qemu", f"pid {pid}"):
+        for word in ("qemu", GUEST, "prepare", "after 0.05 s", f"{self.hooks}/qemu", f"pid {pid}"):
             self.assertIn(word, line)
 
     def test_which_script(self):
