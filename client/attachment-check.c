@@ -11,8 +11,12 @@
 static int check_half_done(Attachment *attachment, Findings *findings) {
         if (!attachment_is_half_done(attachment))
                 return 0;
-        if (access(HOOKS_LOCK_PATH, R_OK | W_OK) == 0)
-                return attachment_lock(attachment);
+        if (access(HOOKS_LOCK_PATH, R_OK | W_OK) == 0) {
+                int r = attachment_lock(attachment);
+
+                attachment_unlock(attachment); /* hooks need not wait for what is looked at next */
+                return r;
+        }
         findings_add(findings, &(Subject){ HOOKS_LOCK_PATH, HOOKS_LOCK_PATH, HOOK_TYPE_INVALID },
                      "half-attached", strdup("run 'virt-hooks check' as root, which takes it back"),
                      "an attach or detach did not come to its end");
