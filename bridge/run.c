@@ -395,7 +395,6 @@ static int spawn(Run *run, const Script *script) {
                 .cgroup = run->cgroup,
                 .drain = run->context->drain,
         };
-
         int r;
 
         run->argv[0] = script->path;

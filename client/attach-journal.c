@@ -57,9 +57,9 @@ int attach_journal_write(int fd, const AttachPlan *plan) {
         if (!data)
                 return -ENOMEM;
         r = write_all(fd, data, size);
+        /* Where that fails, too, the plan is incomplete, or none of it was done. */
         if (r < 0)
-                (void) attach_journal_clear(
-                        fd); /* else it is incomplete, or nothing was done yet */
+                (void) attach_journal_clear(fd);
         return r;
 }
 
