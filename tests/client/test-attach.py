@@ -11,7 +11,7 @@ import time
 import unittest
 
 from attachment import APPEND_NAME, CHANGES, FORWARDER, KINDS, LIBVIRT, OWN, STATE, SYSCONFDIR, AttachTestCase, Mover, describe
-from folder import FACTOR, IS_ROOT, NOBODY, TROUBLE, USAGE, VIRT_HOOKS, become_nobody
+from folder import FACTOR, IS_ROOT, TROUBLE, USAGE, VIRT_HOOKS, become_nobody
 import mounts
 import tap
 
@@ -52,14 +52,13 @@ class Attach(AttachTestCase):
     def test_dry_run(self):
         """It says the same, and changes nothing."""
         self.make_layout()
-        for verb, other in (("attach", "detach"), ("detach", "attach")):
+        for verb in ("attach", "detach"):
             before = self.state()
             would = self.done(verb, "--dry-run")
             self.assertEqual(self.state(), before)
             self.assertEqual(self.done(verb).lines, [line.replace("would be ", "") for line in would.lines])
             self.assertNotEqual(self.state(), before)
             self.assertEqual(os.path.exists(self.root + STATE), verb == "attach")
-        self.assertEqual(other, "attach")
 
     def test_reload(self):
         """libvirt knows of the types that had an executable script."""
@@ -327,7 +326,6 @@ class Refused(AttachTestCase):
         result = self.virt_hooks("detach", *self.options, preexec_fn=become_nobody)
         self.assertEqual(result.status, TROUBLE)
         self.assertIn("run this as root", result.complaint)
-        self.assertNotEqual(NOBODY, 0)
 
 
 class Locked(AttachTestCase):

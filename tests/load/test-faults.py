@@ -209,6 +209,7 @@ class Listeners(LoadTestCase):
                                    stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.addCleanup(stopped.wait)
         self.addCleanup(stopped.kill)
+
         def hears():
             self.call_anything()
             return select.select([stopped.stdout], [], [], 0.05)[0] and b"HookFinished" in os.read(stopped.stdout.fileno(), 65536)

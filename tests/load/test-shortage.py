@@ -136,7 +136,6 @@ class Descriptors(Shortage):
         reply = self.assert_return(self.client.hook("qemu", "last", "start", samples.domain("last")))
         self.assertEqual(reply.values[1], 1)
 
-
     @unittest.skipUnless(IS_ROOT, "only root can become another user")
     def test_stranger(self):
         """Who may not call at all sends descriptors, sixteen with each call: not more of them are kept than there is room for."""
