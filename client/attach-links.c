@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
+/*
+ * Links are found by fts(3), which follows none, and are looked through by the kernel alone. What
+ * is said of a text here, its letters say.
+ */
+
 #include "attach-links.h"
 
 #include <fcntl.h>
 #include <fts.h>
 #include <limits.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <sys/syscall.h>
 
 void folder_links_clear(FolderLinks *links) {
@@ -89,4 +95,61 @@ int folder_link_stat(const char *root, const char *path, struct stat *ret) {
         if (*root)
                 return stat_in_root(root, path, ret);
         return stat(path, ret) < 0 ? -errno : 0;
+}
+
+const char *folder_link_follow(const FolderLink *link, size_t *ret_up, size_t *ret_folder) {
+        const char *text = link->text, *slash = strrchr(link->path, '/');
+        size_t folder = slash ? (size_t) (slash - link->path) : 0;
+
+        *ret_up = 0;
+        for (;;) {
+                size_t n;
+
+                text += strspn(text, "/");
+                n = strcspn(text, "/");
+                if (n == 2 && memcmp(text, "..", 2) == 0) {
+                        if (folder == 0)
+                                ++*ret_up;
+                        while (folder > 0 && link->path[folder - 1] != '/')
+                                folder--;
+                        folder -= folder > 0;
+                } else if (n != 1 || *text != '.')
+                        break;
+                text += n;
+        }
+        *ret_folder = folder;
+        return text;
+}
+
+char *folder_link_relative(const char *path, const char *rest) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        FILE *stream = open_memstream(&text, &size);
+
+        if (!stream)
+                return NULL;
+        for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
+                (void) fputs("../", stream);
+        (void) fputs(rest, stream);
+        return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
+}
+
+char *folder_link_absolute(const char *folder, size_t up, const char *rest) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        FILE *stream = open_memstream(&text, &size);
+
+        if (!stream)
+                return NULL;
+        (void) fputs(folder, stream);
+        for (size_t i = 0; i < up; i++)
+                (void) fputs("/..", stream);
+        (void) fprintf(stream, "%s%s", *rest ? "/" : "", rest);
+        return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
+}
+
+const char *folder_link_behind(const char *text, const char *prefix) {
+        size_t n = strlen(prefix);
+
+        return strncmp(text, prefix, n) == 0 && text[n] == '/' ? text + n + 1 : NULL;
 }

@@ -354,71 +354,6 @@ static int plan_others(Planner *planner) {
         return n < 0 ? n : r;
 }
 
-/*
- * Where the relative link LINK leads: *RET_UP is how many folders above the hooks' own, and the
- * result is the rest of its text; "/" after the last ".." is gone. In the hooks' own folder (0) the
- * rest begins in a folder of its own, RET_FOLDER bytes of the link's path.
- */
-static const char *follow(const FolderLink *link, size_t *ret_up, size_t *ret_folder) {
-        const char *text = link->text, *slash = strrchr(link->path, '/');
-        size_t folder = slash ? (size_t) (slash - link->path) : 0;
-
-        *ret_up = 0;
-        for (;;) {
-                size_t n;
-
-                text += strspn(text, "/");
-                n = strcspn(text, "/");
-                if (n == 2 && memcmp(text, "..", 2) == 0) {
-                        if (folder == 0)
-                                ++*ret_up;
-                        while (folder > 0 && link->path[folder - 1] != '/')
-                                folder--;
-                        folder -= folder > 0;
-                } else if (n != 1 || *text != '.')
-                        break;
-                text += n;
-        }
-        *ret_folder = folder;
-        return text;
-}
-
-/* "../" as often as there are folders in PATH, then REST. */
-static char *make_relative(const char *path, const char *rest) {
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        FILE *stream = open_memstream(&text, &size);
-
-        if (!stream)
-                return NULL;
-        for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/'))
-                (void) fputs("../", stream);
-        (void) fputs(rest, stream);
-        return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
-}
-
-/* The same from FOLDER on, UP folders above it. */
-static char *make_absolute(const char *folder, size_t up, const char *rest) {
-        _cleanup_free_ char *text = NULL;
-        size_t size;
-        FILE *stream = open_memstream(&text, &size);
-
-        if (!stream)
-                return NULL;
-        (void) fputs(folder, stream);
-        for (size_t i = 0; i < up; i++)
-                (void) fputs("/..", stream);
-        (void) fprintf(stream, "%s%s", *rest ? "/" : "", rest);
-        return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
-}
-
-/* What is behind PREFIX/ in TEXT; NULL where it begins otherwise. */
-static const char *behind(const char *text, const char *prefix) {
-        size_t n = strlen(prefix);
-
-        return strncmp(text, prefix, n) == 0 && text[n] == '/' ? text + n + 1 : NULL;
-}
-
 static int refuse_link(const Planner *planner, const FolderLink *link, const char *target,
                        size_t n) {
         return refuse(
@@ -453,7 +388,7 @@ static int add_text(Planner *planner, AttachPlan *plan, const char *folder, cons
 
 /* An absolute link. */
 static int plan_absolute(Planner *planner, const FolderLink *link, bool moved) {
-        const char *inside = behind(link->text, planner->from), *back;
+        const char *inside = folder_link_behind(link->text, planner->from), *back;
         _cleanup_free_ char *text = NULL;
 
         if (inside && is_moved(planner, inside, strcspn(inside, "/"))) {
@@ -463,10 +398,10 @@ static int plan_absolute(Planner *planner, const FolderLink *link, bool moved) {
                 return add_text(planner, &planner->last, planner->to, link, text);
         }
         /* The other way round it was made of a relative one. */
-        back = moved ? behind(link->text, planner->to) : NULL;
+        back = moved ? folder_link_behind(link->text, planner->to) : NULL;
         if (!back || (strncmp(back, "../", 3) != 0 && !streq(back, "..")))
                 return 0;
-        text = make_relative(link->path, back);
+        text = folder_link_relative(link->path, back);
         return add_text(planner, &planner->last, planner->to, link, text);
 }
 
@@ -479,11 +414,11 @@ static int plan_link(Planner *planner, const FolderLink *link, bool leads) {
 
         if (*link->text == '/')
                 return plan_absolute(planner, link, moved);
-        rest = follow(link, &up, &folder);
+        rest = folder_link_follow(link, &up, &folder);
         if (up > 0) {
                 if (!moved)
                         return 0;
-                text = make_absolute(planner->from, up, rest);
+                text = folder_link_absolute(planner->from, up, rest);
                 return add_text(planner, &planner->texts, planner->from, link, text);
         }
         n = strcspn(rest, "/");
