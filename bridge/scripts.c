@@ -195,8 +195,7 @@ static char *why_passed_over(const char *path, const struct stat *st) {
                         "it is a symbolic link to nothing; point it to a script or remove it");
         }
         if (S_ISDIR(st->st_mode))
-                return strdup(
-                        "it is a directory; scripts are files, put them in the .d folder itself");
+                return strdup("it is a directory: only files are run");
         if (!S_ISREG(st->st_mode))
                 return strdup("it is not a regular file");
         if (asprintf(&why, "it is not executable; 'chmod +x %s' lets it run", path) < 0)

@@ -319,6 +319,15 @@ static void check_elf(const Inspection *inspection) {
         }
 }
 
+/* "#/bin/bash" is "#!/bin/bash" but for a slip: another interpreter would understand the script
+ * differently, and might let pass what it should not. */
+static const char *mend_first_line(const Inspection *inspection) {
+        const char *head = inspection->head;
+
+        return *head == '#' && head[1 + strspn(head + 1, blanks)] == '/' ? "1s/^#/#!/"
+                                                                         : "1i #!/bin/sh";
+}
+
 static void check_head(Inspection *inspection) {
         char *script = find_script(inspection);
 
@@ -328,7 +337,7 @@ static void check_head(Inspection *inspection) {
                 check_elf(inspection);
         else
                 findings_add(inspection->findings, inspection->subject, "no-interpreter-line",
-                             sed_command(inspection->subject, "", "1i #!/bin/sh"),
+                             sed_command(inspection->subject, "", mend_first_line(inspection)),
                              "it does not start with #! and is no program, so it cannot be "
                              "executed (exit status 126)");
 }

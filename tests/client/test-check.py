@@ -216,6 +216,14 @@ class Files(CheckTestCase):
         self.assert_mended(finding)
         self.assertEqual(self.status_of_run(), 0)
 
+    def test_interpreters_line_without_its_mark(self):
+        """What bash understands sh may not: a guard would let everything pass."""
+        self.script("qemu", "#/bin/bash\n[[ $2 = prepare ]] && exit 7\nexit 0\n")
+        finding = self.assert_one("qemu", "no-interpreter-line")
+        self.assertIn("1s/^#/#!/", finding["remedy"])
+        self.assert_mended(finding)
+        self.assertEqual(subprocess.run([self.path("hooks/qemu"), "web", "prepare"], check=False).returncode, 7)
+
     def test_interpreters_line_without_a_name(self):
         self.script("qemu", "#! \nexit 0\n")
         finding = self.assert_one("qemu", "no-interpreter-line")
