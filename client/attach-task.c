@@ -20,6 +20,7 @@
 #include "complain.h"
 #include "forwarder.h"
 #include "safe-path.h"
+#include "script-text.h"
 #include "text.h"
 
 /* What lies at a place. */
@@ -177,6 +178,29 @@ static int check_safety(const Planner *planner, const char *path) {
         return why ? refuse("the service would refuse what is in %s: %s", whole, why) : 0;
 }
 
+/* A script that has the path of TYPE.d in it would look in vain where that was. INSIDE: it lies
+ * there. */
+static int check_text(const Planner *planner, HookType type, const char *path, bool inside) {
+        _cleanup_free_ char *whole = attach_path(planner->root, path), *word = NULL,
+                            *command = NULL;
+        _cleanup_free_ char *folder =
+                text_format("%s/%s.d", planner->from, hook_type_to_string(type));
+        Thing thing;
+        int r;
+
+        if (!whole || !folder)
+                return -ENOMEM;
+        r = look(planner, folder, &thing);
+        if (r < 0 || (thing != THING_FOLDER && thing != THING_FILE) ||
+            !script_text_has(whole, folder))
+                return r;
+        word = text_shell_word(whole);
+        command = word ? script_text_beside_command(word, folder, inside) : NULL;
+        return command ? refuse("%s has %s in it, which moves: let it look beside itself, by %s",
+                                whole, folder, command)
+                       : -ENOMEM;
+}
+
 /* PATH is a script of TYPE if it is executable. */
 static int take_script(Planner *planner, HookType type, const char *path) {
         struct stat st;
@@ -198,6 +222,8 @@ static int take_scripts(Planner *planner, HookType type, const char *folder) {
                 _cleanup_free_ char *path = join(folder, names[i]->d_name);
 
                 r = path ? take_script(planner, type, path) : -ENOMEM;
+                if (r >= 0)
+                        r = check_text(planner, type, path, true);
         }
         free_names(names, n);
         return n < 0 ? n : r;
@@ -260,6 +286,8 @@ static int plan_attach_script(Planner *planner, HookType type, const char *scrip
                 return refuse_both(planner, name);
         r = take_script(planner, type, script);
         if (r >= 0)
+                r = check_text(planner, type, script, false);
+        if (r >= 0)
                 r = note_moved(planner, name);
         return r < 0 ? r : add_script(planner, script, place, FORWARDER_PATH);
 }
@@ -279,7 +307,9 @@ static int plan_detach_script(Planner *planner, HookType type, const char *scrip
         if (there != THING_FILE)
                 return refuse("%s%s is neither a script nor a link to one: remove it",
                               planner->root, place);
-        r = note_moved(planner, name);
+        r = check_text(planner, type, place, false);
+        if (r >= 0)
+                r = note_moved(planner, name);
         return r < 0 ? r : add_script(planner, script, place, text);
 }
 

@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include "forwarder.h"
 #include "hooks-lock.h"
 #include "scripts.h"
 #include "text.h"
@@ -73,12 +74,54 @@ static int check_type(const Attachment *attachment, Findings *findings, HookType
         return r == -ENOMEM ? r : 0; /* a folder that cannot be read is a finding of its own */
 }
 
+static void check_forwarder(const Attachment *attachment, Findings *findings) {
+        if (attachment_forwarder_is_lost(attachment))
+                findings_add(findings,
+                             &(Subject){ FORWARDER_PATH, FORWARDER_PATH, HOOK_TYPE_INVALID },
+                             "overwritten", strdup("install virt-hooks again"),
+                             "it is no longer virt-hooks-forward, and no hook that is attached "
+                             "runs: somebody has written to one of the links in %s, which are "
+                             "for no scripts; those are in %s",
+                             attachment->libvirt, attachment->own ? attachment->own : "no place");
+}
+
+/* Some types are attached, or were when nobody had removed their links: but not this one. */
+static int check_detached(const Attachment *attachment, Findings *findings, HookType type) {
+        const char *name = hook_type_to_string(type);
+        _cleanup_free_ char *path = text_format("%s/%s", attachment->libvirt, name);
+        CandidateList own = {};
+        struct stat st;
+        bool found = false;
+        int r;
+
+        if (!path)
+                return -ENOMEM;
+        r = candidate_list_fill(&own, attachment->own, type);
+        for (size_t i = 0; i < own.n && !found; i++)
+                found = find_script(&own.candidates[i], &st);
+        if (found)
+                findings_add(findings, &(Subject){ path, path, type }, "not-attached",
+                             lstat(path, &st) < 0
+                                     ? text_format("virt-hooks attach %s", name)
+                                     : text_format("mv %s to another name or place, then: "
+                                                   "virt-hooks attach %s",
+                                                   path, name),
+                             "it is no link to the forwarder, so libvirt does not run the scripts "
+                             "of %s in %s",
+                             name, attachment->own);
+        candidate_list_clear(&own);
+        return r == -ENOMEM ? r : 0;
+}
+
 int attachment_check(Attachment *attachment, Findings *findings) {
         int r;
 
         r = check_half_done(attachment, findings);
+        check_forwarder(attachment, findings);
         for (HookType type = 0; type < HOOK_TYPE_MAX && r >= 0; type++)
                 if (attachment_has(attachment, type, NULL))
                         r = check_type(attachment, findings, type);
+                else if (attachment->own && attachment_has_state(attachment))
+                        r = check_detached(attachment, findings, type);
         return r;
 }

@@ -41,6 +41,10 @@ bool attachment_is_half_done(const Attachment *attachment);
  */
 char *attachment_find_profile(const Attachment *attachment);
 
+/* Whether something else is where the forwarder was: who writes to one of libvirt's hooks that is a
+ * link writes there. */
+bool attachment_forwarder_is_lost(const Attachment *attachment);
+
 /*
  * Why libvirt could not run the forwarder: it is not there, or an AppArmor profile of libvirt's
  * does not allow it. Ownership: the caller frees it. NULL where all is well.

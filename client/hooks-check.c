@@ -13,10 +13,9 @@
 #include "forwarder.h"
 #include "hook-name.h"
 #include "script-check.h"
+#include "script-text.h"
 #include "scripts.h"
 #include "text.h"
-
-#define SCRIPT_MAX (1024U * 1024U) /* bytes of a script that are searched */
 
 /* A script that would run. */
 typedef struct ActiveScript {
@@ -71,16 +70,9 @@ static void remember_active(HooksCheck *check, const Candidate *candidate, HookT
 
 /* Whether the script at PATH speaks of a file called NAME. */
 static bool mentions(const char *path, const char *name) {
-        _cleanup_free_ char *text = malloc(SCRIPT_MAX), *element = NULL;
-        FILE *file = fopen(path, "re");
-        size_t n;
+        _cleanup_free_ char *element = text_format("/%s", name);
 
-        if (asprintf(&element, "/%s", name) < 0)
-                element = NULL;
-        n = file && text ? fread(text, 1, SCRIPT_MAX, file) : 0;
-        if (file)
-                (void) fclose(file);
-        return element && n > 0 && memmem(text, n, element, strlen(element));
+        return element && script_text_has(path, element);
 }
 
 /* A backup in a .d folder runs as the original does. */
@@ -122,7 +114,7 @@ static bool is_dispatched(const HooksCheck *check, const Subject *subject) {
 
 /* Whether the script has the path of a .d folder in it that has moved, since the forwarder took its
  * place. */
-static void check_moved_folder(HooksCheck *check, const Subject *subject) {
+static void check_moved_folder(HooksCheck *check, const Subject *subject, bool in_folder) {
         const char *type = hook_type_to_string(subject->type);
 
         for (char *const *directory = check->directories; *directory; directory++) {
@@ -132,10 +124,9 @@ static void check_moved_folder(HooksCheck *check, const Subject *subject) {
                 if (!script || !folder)
                         check->failed = true;
                 else if (forwarder_is(script) && access(folder, F_OK) < 0 &&
-                         mentions(subject->path, folder + 1))
+                         script_text_has(subject->path, folder))
                         findings_add(check->findings, subject, "moved-folder",
-                                     text_format("sed -i 's|%s|$(dirname \"$0\")/%s.d|g' %s",
-                                                 folder, type, subject->word),
+                                     script_text_beside_command(subject->word, folder, in_folder),
                                      "it looks into %s, which has moved to %s/%s.d", folder,
                                      check->directory, type);
         }
@@ -158,7 +149,7 @@ static void check_candidate(HooksCheck *check, HookType type, const Candidate *c
                 return;
         if (!forwarder_is(subject.path)) {
                 check->scripts++;
-                check_moved_folder(check, &subject);
+                check_moved_folder(check, &subject, in_folder);
         }
         if (in_folder)
                 check_backup(check, &subject);

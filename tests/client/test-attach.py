@@ -287,6 +287,34 @@ class Refused(AttachTestCase):
         self.write(f"{self.root}/etc/apparmor.d/disable/usr.sbin.virtqemud", "")
         self.done("attach")
 
+    def test_forwarder_that_is_none(self):
+        """What cp(1) does to a link: the script is where the forwarder was."""
+        self.write(self.root + FORWARDER, "#!/bin/sh\nexit 0\n", 0o755)
+        self.refused("attach", words=[FORWARDER, "is no program", "install virt-hooks"])
+
+    def test_path_of_a_folder_that_moves(self):
+        """A script that dispatches by it would find nothing, and say nothing. The command that is named mends it."""
+        for name, inside in (("qemu", "exec FOLDER/$1"), ("qemu.d/10-x", "exec FOLDER/$1.sh")):
+            with self.subTest(name):
+                script = self.libvirts(name, f'#!/bin/sh\n{inside.replace("FOLDER", f"{LIBVIRT}/qemu.d")}\n')
+                self.libvirts("qemu.d/web/x")
+                refusal = self.refused("attach", words=[script, f"{LIBVIRT}/qemu.d", "which moves"])
+                self.refused("attach", "--dry-run", words=["which moves"])
+                self.done("attach", "network")
+                self.done("detach")
+                subprocess.run(["sh", "-c", refusal.complaint.partition("beside itself, by ")[2]], check=True)
+                with open(script, encoding="utf-8") as file:
+                    self.assertIn('exec $(dirname "$0")/$1.sh' if "/" in name else 'exec $(dirname "$0")/qemu.d/$1', file.read())
+                self.done("attach")
+                self.done("detach")
+
+    def test_path_of_a_folder_on_the_way_back(self):
+        self.libvirts("qemu")
+        self.libvirts("qemu.d/web/x")
+        self.done("attach")
+        self.owns("qemu", f"#!/bin/sh\nexec {OWN}/qemu.d/$1\n")
+        self.refused("detach", words=[f"{OWN}/qemu.d", "which moves"])
+
     def test_no_libvirt(self):
         shutil.rmtree(os.path.dirname(self.libvirt))
         result = self.run_verb("attach")
@@ -480,7 +508,7 @@ class Interrupted(AttachTestCase):
                 self.assertRegex(result.complaint, r"\Avirt-hooks: ")
                 if "cannot be taken back" not in result.complaint:
                     self.assert_whole(self.plain if verb == "attach" else self.whole)
-                self.assertEqual(self.run_verb("detach").status, 0)
+                self.done("detach")
                 self.assert_whole(self.plain)
         self.assertGreater(failed, 20)
 
@@ -570,6 +598,31 @@ class OfTheMachine(AttachTestCase):
         self.assertEqual([(finding["path"], finding["kind"]) for finding in findings],
                          [(f"{self.libvirt}/{kind}", "dangling-link") for kind in KINDS])
         self.assertIn("virt-hooks detach daemon", findings[0]["remedy"])
+
+    def test_link_that_is_gone(self):
+        """libvirt runs nothing of the type any more, or something else."""
+        link = f"{self.libvirt}/qemu"
+        self.libvirts("qemu")
+        self.done("attach", "qemu", "network")
+        os.unlink(link)
+        finding, = self.check().objects
+        self.assertEqual((finding["path"], finding["kind"], finding["remedy"]), (link, "not-attached", "virt-hooks attach qemu"))
+        self.libvirts("qemu")
+        self.assertIn((link, "not-attached"), self.kinds())
+        os.unlink(link)
+        self.done("attach", "qemu")
+        self.assertEqual(self.kinds(), [])
+        os.unlink(f"{self.libvirt}/network")  # for which there is no script
+        self.assertEqual(self.kinds(), [])
+
+    def test_what_is_written_through_a_link(self):
+        script = self.write(self.path("new"), "#!/bin/sh\nexit 0\n", 0o755)
+        self.done("attach", "qemu")
+        subprocess.run(["cp", script, f"{self.libvirt}/qemu"], check=True)
+        self.assertIn((FORWARDER, "overwritten"), self.kinds())
+        self.refused("attach", "network", words=["is no program"])
+        self.install()
+        self.assertEqual(self.kinds(), [])
 
     @unittest.skipIf(os.path.dirname(FORWARDER) in ("/usr/bin", "/usr/sbin"), "this build's forwarder is where it may be")
     def test_apparmor(self):
