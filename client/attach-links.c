@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <sys/syscall.h>
 
+#define ATTEMPTS 1000U
+
 void folder_links_clear(FolderLinks *links) {
         for (size_t i = 0; i < links->n; i++) {
                 free(links->links[i].path);
@@ -77,7 +79,10 @@ int folder_links_find(FolderLinks *ret, const char *folder) {
         return r;
 }
 
-/* The kernel walks the path as a process would whose root directory is ROOT. */
+/*
+ * The kernel walks the path as a process would whose root directory is ROOT. It cannot be sure of a
+ * ".." while somebody renames something, wherever that is, and then asks to be asked again.
+ */
 static int stat_in_root(const char *root, const char *path, struct stat *ret) {
         _cleanup_close_ int root_fd = -EBADF, fd = -EBADF;
         struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT };
@@ -85,7 +90,11 @@ static int stat_in_root(const char *root, const char *path, struct stat *ret) {
         root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (root_fd < 0)
                 return -errno;
-        fd = (int) syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+        for (unsigned i = 0; i < ATTEMPTS && fd < 0; i++) {
+                fd = (int) syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+                if (fd < 0 && errno != EAGAIN)
+                        break;
+        }
         if (fd < 0)
                 return -errno;
         return fstat(fd, ret) < 0 ? -errno : 0;

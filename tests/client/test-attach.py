@@ -191,6 +191,22 @@ class Attach(AttachTestCase):
         self.done("detach")
         self.assertEqual(self.state(), before)
 
+    def test_while_others_rename(self):
+        """The kernel cannot always tell where a link leads while something is renamed somewhere else."""
+        self.make_layout()
+        before = self.state()
+        self.write(self.path("here"), "")
+        others = subprocess.Popen(["python3", "-c", "import os, sys\nwhile True: os.rename(*sys.argv[1:3]); os.rename(*sys.argv[2:0:-1])",
+                                   self.path("here"), self.path("there")])
+        try:
+            for _ in range(10):
+                self.done("attach")
+                self.done("detach")
+        finally:
+            others.kill()
+            others.wait()
+        self.assertEqual(self.state(), before)
+
     def test_settings(self):
         """Another folder for the scripts, in any order."""
         for number, listed in enumerate(((f"{SYSCONFDIR}/mine", LIBVIRT), (LIBVIRT, f"{SYSCONFDIR}/mine"))):
