@@ -291,8 +291,12 @@ echo "$@" >> {PLACE}/trace
         self.compare('$(dirname "$0")', '$(dirname "$0")')
 
     def test_with_the_path_in_it(self):
-        """The path has to be changed, or nothing is found."""
+        """The path has to be changed, or nothing is found; that it would not be the right one any more is told on the way back."""
         self.compare(LIBVIRT_HOOKS, VIRT_HOOKS)
+        refused = run("virt-hooks", "detach")
+        self.assertEqual(refused.status, 1)
+        must("sh", "-c", refused.stderr.partition("beside itself, by ")[2])
+        must("virt-hooks", "detach")
 
 
 if __name__ == "__main__":
