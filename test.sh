@@ -108,12 +108,15 @@ lint_data() {
                 xmllint --nonet --noout "$work"/source/policy/*.conf "$work"/source/policy/*.policy
 }
 
-# Everything that make install puts somewhere is taken away by make uninstall, and libvirt has its own hook back.
+# Everything that make install puts somewhere is taken away by make uninstall, and libvirt has its own hook back; while a hook runs
+# that cannot be, and nothing goes.
 install_and_uninstall() {
         local hooks=$work/destdir/usr/local/etc/libvirt/hooks
         make -C "$work/gcc" install DESTDIR="$work/destdir" && mkdir -p "$hooks" &&
                 printf '#!/bin/sh\n' >"$hooks/qemu" && chmod +x "$hooks/qemu" &&
                 "$work/destdir/usr/local/bin/virt-hooks" attach --root="$work/destdir" && [ -L "$hooks/qemu" ] &&
+                ! flock -s "$work/destdir/usr/local/etc/virt-hooks/attach.state" make -C "$work/gcc" uninstall DESTDIR="$work/destdir" &&
+                [ -x "$work/destdir/usr/local/sbin/virt-hooks-forward" ] &&
                 make -C "$work/gcc" uninstall DESTDIR="$work/destdir" && [ ! -L "$hooks/qemu" ] &&
                 [ "$(find "$work/destdir" ! -type d)" = "$hooks/qemu" ]
 }
