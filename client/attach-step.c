@@ -109,8 +109,9 @@ static int make_link(const char *text, const char *path) {
         return -errno;
 }
 
+/* What is not there is not removed: a read-only file system would refuse even that. */
 static int remove_if_there(const char *path) {
-        return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+        return exists(path) && unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
 
 /* What was begun aside and never took its place. */
@@ -191,10 +192,15 @@ static int change_text(const char *path, const char *from, const char *to, const
         return r;
 }
 
-/* UNDO: if it still has the other name, that was never dropped. */
+/*
+ * UNDO: if it still has the other name, that was never dropped. An overlay may show the second name
+ * as another file than the first: there is no knowing what is what then.
+ */
 static int add_name(const char *script, const char *other, bool undo) {
         int r = linkat(AT_FDCWD, script, AT_FDCWD, other, 0) < 0 ? -errno : 0;
 
+        if (r >= 0 && !is_same_file(script, other))
+                return unlink(other) < 0 ? -errno : -EOPNOTSUPP;
         return r == -EEXIST && (undo || is_same_file(script, other)) ? 0 : r;
 }
 

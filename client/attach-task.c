@@ -13,6 +13,7 @@
 #include "attach-task.h"
 
 #include <dirent.h>
+#include <fts.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -178,13 +179,12 @@ static int check_safety(const Planner *planner, const char *path) {
         return why ? refuse("the service would refuse what is in %s: %s", whole, why) : 0;
 }
 
-/* A script that has the path of TYPE.d in it would look in vain where that was. INSIDE: it lies
- * there. */
-static int check_text(const Planner *planner, HookType type, const char *path, bool inside) {
-        _cleanup_free_ char *whole = attach_path(planner->root, path), *word = NULL,
-                            *command = NULL;
-        _cleanup_free_ char *folder =
-                text_format("%s/%s.d", planner->from, hook_type_to_string(type));
+/* A script that has the path of TYPE.d in it would look in vain where that was. */
+static int check_text(const Planner *planner, HookType type, const char *path) {
+        _cleanup_free_ char *whole = attach_path(planner->root, path), *command = NULL;
+        _cleanup_free_ char *name = text_format("%s.d", hook_type_to_string(type));
+        _cleanup_free_ char *folder = name ? join(planner->from, name) : NULL;
+        unsigned levels = 0;
         Thing thing;
         int r;
 
@@ -192,13 +192,33 @@ static int check_text(const Planner *planner, HookType type, const char *path, b
                 return -ENOMEM;
         r = look(planner, folder, &thing);
         if (r < 0 || (thing != THING_FOLDER && thing != THING_FILE) ||
-            !script_text_has(whole, folder))
+            !script_text_speaks_of(whole, planner->from, name))
                 return r;
-        word = text_shell_word(whole);
-        command = word ? script_text_beside_command(word, folder, inside) : NULL;
-        return command ? refuse("%s has %s in it, which moves: let it look beside itself, by %s",
+        for (const char *p = path + strlen(planner->from) + 1; (p = strchr(p, '/')); p++)
+                levels++;
+        command = script_text_command(whole, planner->from, levels, planner->to);
+        return command ? refuse("%s has the path of %s in it, which moves, or of what it is in; "
+                                "this lets it look elsewhere: %s",
                                 whole, folder, command)
                        : -ENOMEM;
+}
+
+/* The same for all executable files in the folder PATH and below. */
+static int check_texts(const Planner *planner, HookType type, const char *path) {
+        _cleanup_free_ char *whole = attach_path(planner->root, path);
+        char *const folders[] = { whole, NULL };
+        const FTSENT *entry;
+        FTS *tree;
+        int r = 0;
+
+        tree = whole ? fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
+        if (!tree)
+                return -ENOMEM;
+        while (r >= 0 && (entry = fts_read(tree)))
+                if (entry->fts_info == FTS_F && (entry->fts_statp->st_mode & 0111))
+                        r = check_text(planner, type, entry->fts_path + strlen(planner->root));
+        (void) fts_close(tree);
+        return r;
 }
 
 /* PATH is a script of TYPE if it is executable. */
@@ -222,8 +242,6 @@ static int take_scripts(Planner *planner, HookType type, const char *folder) {
                 _cleanup_free_ char *path = join(folder, names[i]->d_name);
 
                 r = path ? take_script(planner, type, path) : -ENOMEM;
-                if (r >= 0)
-                        r = check_text(planner, type, path, true);
         }
         free_names(names, n);
         return n < 0 ? n : r;
@@ -248,6 +266,8 @@ static int plan_folder(Planner *planner, HookType type) {
                 return refuse_both(planner, name);
         planner->task->changed[type] = true;
         r = take_scripts(planner, type, from);
+        if (r >= 0)
+                r = check_texts(planner, type, from);
         if (r >= 0)
                 r = note_moved(planner, name);
         return r < 0 ? r
@@ -277,8 +297,12 @@ static int plan_attach_script(Planner *planner, HookType type, const char *scrip
         if (r < 0)
                 return r;
         planner->task->changed[type] = true;
-        if (here == THING_NONE)
-                return add(&planner->main, ATTACH_LINK, false, script, FORWARDER_PATH, NULL);
+        if (here == THING_NONE) { /* what is on its new place already is libvirt's from then on */
+                r = check_safety(planner, place);
+                return r < 0 ? r
+                             : add(&planner->main, ATTACH_LINK, false, script, FORWARDER_PATH,
+                                   NULL);
+        }
         if (here != THING_FILE)
                 return refuse("%s%s is neither a script nor a link to one: remove it",
                               planner->root, script);
@@ -286,7 +310,7 @@ static int plan_attach_script(Planner *planner, HookType type, const char *scrip
                 return refuse_both(planner, name);
         r = take_script(planner, type, script);
         if (r >= 0)
-                r = check_text(planner, type, script, false);
+                r = check_text(planner, type, script);
         if (r >= 0)
                 r = note_moved(planner, name);
         return r < 0 ? r : add_script(planner, script, place, FORWARDER_PATH);
@@ -307,7 +331,7 @@ static int plan_detach_script(Planner *planner, HookType type, const char *scrip
         if (there != THING_FILE)
                 return refuse("%s%s is neither a script nor a link to one: remove it",
                               planner->root, place);
-        r = check_text(planner, type, place, false);
+        r = check_text(planner, type, place);
         if (r >= 0)
                 r = note_moved(planner, name);
         return r < 0 ? r : add_script(planner, script, place, text);
@@ -458,9 +482,17 @@ static int plan_link(Planner *planner, const FolderLink *link, bool leads) {
         return refuse_link(planner, link, rest, n);
 }
 
+/* The links of ours lead there, and others to those: both change, with what they stand for. */
+static bool is_forwarder_file(const Planner *planner, const struct stat *st) {
+        struct stat forwarder;
+
+        return folder_link_stat(planner->root, FORWARDER_PATH, &forwarder) == 0 &&
+               forwarder.st_dev == st->st_dev && forwarder.st_ino == st->st_ino;
+}
+
 /*
  * Where LINK, in FOLDER, leads now it must lead afterwards. Returns 1; 0 where it leads to nothing,
- * or is ours; or -ENOMEM.
+ * or to the forwarder; or -ENOMEM.
  */
 static int promise(Planner *planner, const char *folder, const FolderLink *link) {
         AttachTask *task = planner->task;
@@ -485,7 +517,8 @@ static int promise(Planner *planner, const char *folder, const FolderLink *link)
                 free(made.after);
                 return -ENOMEM;
         }
-        if (folder_link_stat(planner->root, made.before, &st) < 0) {
+        if (folder_link_stat(planner->root, made.before, &st) < 0 ||
+            is_forwarder_file(planner, &st)) {
                 free(made.before);
                 free(made.after);
                 return 0;
@@ -544,11 +577,27 @@ static bool is_whole(const AttachTask *task) {
         return task->detach;
 }
 
-static int check_safe_folders(const Planner *planner) {
-        int r;
+/* Nobody can rename anything there: it need not be tried first. */
+static int check_writable(const Planner *planner, const char *folder) {
+        _cleanup_free_ char *whole = attach_path(planner->root, folder);
 
-        r = check_safety(planner, planner->from);
-        return r < 0 ? r : check_safety(planner, planner->to);
+        if (!whole)
+                return -ENOMEM;
+        return access(whole, W_OK) < 0 && errno == EROFS
+                       ? refuse("%s is on a read-only file system", whole)
+                       : 0;
+}
+
+static int check_both_folders(const Planner *planner) {
+        const char *const folders[] = { planner->from, planner->to };
+        int r = 0;
+
+        for (size_t i = 0; i < ELEMENTS(folders) && r >= 0; i++) {
+                r = check_writable(planner, folders[i]);
+                if (r >= 0)
+                        r = check_safety(planner, folders[i]);
+        }
+        return r;
 }
 
 static int plan_all(Planner *planner) {
@@ -559,7 +608,7 @@ static int plan_all(Planner *planner) {
                 if (task->wanted[type])
                         r = plan_type(planner, type);
         if (r >= 0 && (planner->first.n > 0 || planner->main.n > 0 || planner->last.n > 0))
-                r = check_safe_folders(planner);
+                r = check_both_folders(planner);
         if (r >= 0 && (task->moved || (planner->whole && planner->main.n > 0)))
                 r = plan_others(planner);
         if (r >= 0 && task->moved) {

@@ -197,11 +197,11 @@ static int mend(Attachment *attachment) {
         return r;
 }
 
-/* Makes the folder PATH where only it is missing. */
-static int make_folder(const char *path) {
+/* Makes the folder PATH where only it is missing, with this mode, whatever the umask is. */
+static int make_folder(const char *path, mode_t mode) {
         int r;
 
-        if (mkdir(path, 0755) == 0 || errno == EEXIST)
+        if ((mkdir(path, 0700) == 0 && chmod(path, mode) == 0) || errno == EEXIST)
                 return 0;
         r = -errno;
         complain("%s cannot be made: %s%s", path, strerror(-r),
@@ -210,21 +210,22 @@ static int make_folder(const char *path) {
 }
 
 /* And those above it, up to the root. */
-static int make_folders(const Attachment *attachment, const char *path) {
+static int make_folders(const Attachment *attachment, const char *path, mode_t mode) {
         _cleanup_free_ char *whole = attach_path(attachment->root, path);
         int r = whole ? 0 : -ENOMEM;
 
         for (char *slash = whole ? whole + strlen(attachment->root) + 1 : NULL;
              r >= 0 && (slash = strchr(slash, '/')); *slash++ = '/') {
                 *slash = '\0';
-                r = make_folder(whole);
+                r = make_folder(whole, mode);
         }
-        return r < 0 ? r : make_folder(whole);
+        return r < 0 ? r : make_folder(whole, mode);
 }
 
 int attachment_make_folders(const Attachment *attachment) {
         _cleanup_free_ char *whole = attach_path(attachment->root, attachment->libvirt);
         struct stat st;
+        mode_t mode;
         int r;
 
         if (!whole)
@@ -235,8 +236,31 @@ int attachment_make_folders(const Attachment *attachment) {
                 complain("%s cannot be looked at: %s; is libvirt installed?", whole, strerror(-r));
                 return r;
         }
-        r = make_folders(attachment, attachment->libvirt);
-        return r < 0 ? r : make_folders(attachment, attachment->own);
+        mode = 0700 | (st.st_mode & 0055);
+        r = make_folders(attachment, attachment->libvirt, mode);
+        if (r < 0)
+                return r;
+        /* What libvirt's folder hides the other one hides, too. */
+        *strchr(whole, '\0') = '/';
+        if (stat(whole, &st) == 0)
+                mode &= 0700 | (st.st_mode & 0055);
+        return make_folders(attachment, attachment->own, mode);
+}
+
+/* Whether everybody may look into FOLDER. */
+static bool is_open(const Attachment *attachment, const char *folder) {
+        _cleanup_free_ char *whole = attach_path(attachment->root, folder);
+        char *slash = whole ? strrchr(whole, '/') : NULL;
+        struct stat st;
+
+        if (!slash || stat(whole, &st) < 0 || !(st.st_mode & S_IXOTH))
+                return false;
+        *slash = '\0';
+        return stat(whole, &st) == 0 && (st.st_mode & S_IXOTH);
+}
+
+bool attachment_is_more_open(const Attachment *attachment) {
+        return is_open(attachment, attachment->own) && !is_open(attachment, attachment->libvirt);
 }
 
 /* Whether DIRECTORY is one of those out of which libvirt's AppArmor profiles run any program. */
@@ -338,6 +362,9 @@ static const char *explain_step(int r) {
         case -EXDEV:
                 return " (the two folders must be on one file system; see HooksDirectories= in "
                        "virt-hooks.conf(5))";
+        case -EOPNOTSUPP:
+                return " (an overlay shows it as two files; copy it to itself there: 'cp -a FILE "
+                       "FILE.new && mv FILE.new FILE')";
         case -EACCES:
         case -EPERM:
                 return "; run this as root, or mend the file's attributes";

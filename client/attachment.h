@@ -52,10 +52,13 @@ bool attachment_forwarder_is_lost(const Attachment *attachment);
 char *attachment_find_hindrance(const Attachment *attachment);
 
 /*
- * Makes both folders where they are missing; but libvirt's only if it is installed. Returns 0, or a
- * negative errno, which has been told of.
+ * Makes both folders where they are missing, for the eyes of those who may look into libvirt's; but
+ * that one only if libvirt is installed. Returns 0, or a negative errno, which has been told of.
  */
 int attachment_make_folders(const Attachment *attachment);
+
+/* Whether scripts that others cannot see in libvirt's folder can be seen in the other one. */
+bool attachment_is_more_open(const Attachment *attachment);
 
 /*
  * Keeps hooks and other attaches out until attachment_unlock(), and takes back what was left half

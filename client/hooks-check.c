@@ -124,9 +124,10 @@ static void check_moved_folder(HooksCheck *check, const Subject *subject, bool i
                 if (!script || !folder)
                         check->failed = true;
                 else if (forwarder_is(script) && access(folder, F_OK) < 0 &&
-                         script_text_has(subject->path, folder))
+                         script_text_speaks_of(subject->path, *directory, strrchr(folder, '/') + 1))
                         findings_add(check->findings, subject, "moved-folder",
-                                     script_text_beside_command(subject->word, folder, in_folder),
+                                     script_text_command(subject->path, *directory, in_folder,
+                                                         check->directory),
                                      "it looks into %s, which has moved to %s/%s.d", folder,
                                      check->directory, type);
         }

@@ -56,8 +56,8 @@ void script_check_safety(const Subject *subject, Findings *findings) {
 static void check_directory(const Subject *subject, bool in_folder, Findings *findings) {
         if (in_folder)
                 findings_add(findings, subject, "directory",
-                             text_format("mv %s/* %s.d/, each under a name of its own",
-                                         subject->word, hook_type_to_string(subject->type)),
+                             text_format("for a script that runs for all: mv %s/FILE %s/../",
+                                         subject->word, subject->word),
                              "it is a folder in a .d folder, and what lies in it does not run");
         else
                 findings_add(findings, subject, "directory",

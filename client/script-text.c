@@ -7,26 +7,81 @@
 
 #include "script-text.h"
 
+#include <ctype.h>
 #include <stdio.h>
 
 #include "text.h"
 
 #define SIZE_SEARCHED (1024U * 1024U)
 
-bool script_text_has(const char *path, const char *text) {
-        _cleanup_free_ char *script = malloc(SIZE_SEARCHED);
+/* Returns the size of what is then in *RET, NUL-terminated; 0 where there is nothing. */
+static size_t read_text(const char *path, char **ret) {
         FILE *file = fopen(path, "re");
-        size_t n;
+        size_t n = 0;
 
-        n = file && script ? fread(script, 1, SIZE_SEARCHED, file) : 0;
+        *ret = file ? malloc(SIZE_SEARCHED + 1) : NULL;
+        if (*ret) {
+                n = fread(*ret, 1, SIZE_SEARCHED, file);
+                (*ret)[n] = '\0';
+        }
         if (file)
                 (void) fclose(file);
+        return n;
+}
+
+bool script_text_has(const char *path, const char *text) {
+        _cleanup_free_ char *script = NULL;
+        size_t n = read_text(path, &script);
+
         return n > 0 && memmem(script, n, text, strlen(text));
 }
 
-char *script_text_beside_command(const char *word, const char *folder, bool inside) {
-        const char *name = strrchr(folder, '/');
+static bool goes_on(char c) {
+        return isalnum((unsigned char) c) || strchr("._-", c);
+}
 
-        return text_format("sed -i --follow-symlinks 's|%s|$(dirname \"$0\")%s|g' %s", folder,
-                           inside ? "" : name, word);
+bool script_text_speaks_of(const char *path, const char *folder, const char *name) {
+        _cleanup_free_ char *script = NULL;
+        size_t n = read_text(path, &script), length = strlen(folder);
+        const char *p = script, *end = script + n;
+
+        while (n > 0 && (p = memmem(p, (size_t) (end - p), folder, length))) {
+                p += length;
+                while (*p == '/' && p[1] == '/')
+                        p++;
+                if (*p == '\0' || (*p != '/' && !goes_on(*p)) ||
+                    (*p == '/' && (!goes_on(p[1]) || strncmp(p + 1, name, strlen(name)) == 0)))
+                        return true;
+        }
+        return false;
+}
+
+/* By its first line. */
+static bool is_for_shell(const char *path) {
+        _cleanup_free_ char *script = NULL;
+
+        if (read_text(path, &script) == 0 || strncmp(script, "#!", 2) != 0)
+                return false;
+        script[strcspn(script, "\n")] = '\0';
+        return strstr(script, "sh") != NULL;
+}
+
+char *script_text_command(const char *path, const char *folder, unsigned levels, const char *to) {
+        _cleanup_free_ char *word = text_shell_word(path), *up = NULL;
+        size_t size;
+        FILE *stream;
+
+        if (!word)
+                return NULL;
+        if (!is_for_shell(path))
+                return text_format("sed -i --follow-symlinks 's|%s|%s|g' %s", folder, to, word);
+        stream = open_memstream(&up, &size);
+        if (!stream)
+                return NULL;
+        while (levels-- > 0)
+                (void) fputs("/..", stream);
+        if (fclose(stream) != 0)
+                return NULL;
+        return text_format("sed -i --follow-symlinks 's|%s|$(dirname \"$0\")%s|g' %s", folder, up,
+                           word);
 }

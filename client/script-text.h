@@ -11,8 +11,14 @@
 bool script_text_has(const char *path, const char *text);
 
 /*
- * The command that has the script WORD, a word for the shell, look for FOLDER beside itself and no
- * longer by its path. INSIDE: the script lies in that folder. Ownership: the caller frees it. NULL
- * where memory is short.
+ * The same for the path of NAME in FOLDER, or of FOLDER itself, from which the script may make it.
+ * Other names in FOLDER are not meant.
  */
-char *script_text_beside_command(const char *word, const char *folder, bool inside);
+bool script_text_speaks_of(const char *path, const char *folder, const char *name);
+
+/*
+ * The command that has the script PATH no longer speak of FOLDER: if it is for a shell it finds the
+ * same from its own place, LEVELS folders below FOLDER, else it speaks of TO. Ownership: the caller
+ * frees it. NULL where memory is short.
+ */
+char *script_text_command(const char *path, const char *folder, unsigned levels, const char *to);

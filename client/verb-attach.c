@@ -121,6 +121,16 @@ static void print_reload(const AttachTask *task) {
                 (void) printf(", which had no script: 'systemctl reload libvirtd', or SIGHUP\n");
 }
 
+static void print_opened(const AttachTask *task) {
+        const Attachment *attachment = task->attachment;
+
+        if (!task->detach && task->moved && attachment_is_more_open(attachment))
+                (void) printf("not everybody may look into %s%s, but into %s%s: 'chmod 700 %s%s' "
+                              "closes it\n",
+                              attachment->root, attachment->libvirt, attachment->root,
+                              attachment->own, attachment->root, attachment->own);
+}
+
 static int print_json(const AttachTask *task) {
         for (HookType type = 0; type < HOOK_TYPE_MAX; type++) {
                 _cleanup_(json_put_pointer) json_object *object = NULL;
@@ -152,6 +162,7 @@ static int report(const AttachTask *task, bool json) {
                 return print_json(task) < 0 ? trouble("out of memory") : EXIT_SUCCESS;
         print_task(task);
         print_reload(task);
+        print_opened(task);
         return EXIT_SUCCESS;
 }
 

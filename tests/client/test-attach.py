@@ -136,6 +136,14 @@ class Attach(AttachTestCase):
         self.done("detach", "qemu")
         self.assertTrue(os.path.exists(f"{self.libvirt}/qemu.d/10-x"))
 
+    def test_link_made_since(self):
+        """To a hook that is attached; nothing of ours, and not in the way."""
+        self.libvirts("qemu")
+        self.done("attach", "qemu")
+        self.libvirts_link("qemu", "lxc")
+        self.done("detach")
+        self.assertEqual(self.in_root(f"{self.libvirt}/lxc"), f"{self.libvirt}/qemu")
+
     def test_links_that_climb(self):
         """They get their very text back."""
         self.libvirts("qemu.d/a/b/x")
@@ -309,20 +317,35 @@ class Refused(AttachTestCase):
         self.refused("attach", words=[FORWARDER, "is no program", "install virt-hooks"])
 
     def test_path_of_a_folder_that_moves(self):
-        """A script that dispatches by it would find nothing, and say nothing. The command that is named mends it."""
-        for name, inside in (("qemu", "exec FOLDER/$1"), ("qemu.d/10-x", "exec FOLDER/$1.sh")):
-            with self.subTest(name):
-                script = self.libvirts(name, f'#!/bin/sh\n{inside.replace("FOLDER", f"{LIBVIRT}/qemu.d")}\n')
-                self.libvirts("qemu.d/web/x")
-                refusal = self.refused("attach", words=[script, f"{LIBVIRT}/qemu.d", "which moves"])
-                self.refused("attach", "--dry-run", words=["which moves"])
+        """A script that goes by it would find nothing, and say nothing. The command that is named mends it."""
+        web = "qemu.d/web/prepare/begin/web.sh"
+        for name, text, mended in (
+                ("qemu", f"#!/bin/sh\nexec {LIBVIRT}/qemu.d/$1\n", 'exec $(dirname "$0")/qemu.d/$1'),
+                ("qemu", f'#!/bin/bash\nhooks="{LIBVIRT}"\n', 'hooks="$(dirname "$0")"'),
+                ("qemu", f"#!/usr/bin/python3\nhooks = '{LIBVIRT}/qemu.d'\n", f"'{OWN}/qemu.d'"),
+                ("qemu.d/10-x", f"#!/bin/sh\nexec {LIBVIRT}/qemu.d/$1.sh\n", 'exec $(dirname "$0")/../qemu.d/$1.sh'),
+                (web, f"#!/bin/sh\n. {LIBVIRT}/qemu.d/lib\n", '. $(dirname "$0")/../../../../qemu.d/lib')):
+            with self.subTest(text):
+                script = self.libvirts(name, text)
+                self.libvirts("qemu.d/db/x")
+                self.refused("attach", "--dry-run", words=[script, f"{LIBVIRT}/qemu.d", "which moves"])
+                refusal = self.refused("attach", words=["which moves"])
                 self.done("attach", "network")
                 self.done("detach")
-                subprocess.run(["sh", "-c", refusal.complaint.partition("beside itself, by ")[2]], check=True)
+                subprocess.run(["sh", "-c", refusal.complaint.partition("look elsewhere: ")[2]], check=True)
                 with open(script, encoding="utf-8") as file:
-                    self.assertIn('exec $(dirname "$0")/$1.sh' if "/" in name else 'exec $(dirname "$0")/qemu.d/$1', file.read())
+                    self.assertIn(mended, file.read())
                 self.done("attach")
+                os.unlink(script.replace(self.libvirt, self.own))
                 self.done("detach")
+
+    def test_paths_that_stay_good(self):
+        """What lies beside the scripts is found in both places, and a folder that is not there cannot move."""
+        self.libvirts("kvm.conf", "x", 0o644)
+        self.libvirts("qemu", f"#!/bin/sh\n. {LIBVIRT}/kvm.conf\n. /usr{LIBVIRT}-old/qemu.d.orig\n")
+        self.libvirts("network", f"#!/bin/sh\nls {LIBVIRT}/network.d\n")
+        self.libvirts("qemu.d/10-x")
+        self.done("attach")
 
     def test_path_of_a_folder_on_the_way_back(self):
         self.libvirts("qemu")
@@ -330,6 +353,69 @@ class Refused(AttachTestCase):
         self.done("attach")
         self.owns("qemu", f"#!/bin/sh\nexec {OWN}/qemu.d/$1\n")
         self.refused("detach", words=[f"{OWN}/qemu.d", "which moves"])
+
+    def test_made_folders(self):
+        """They are for the eyes of those who may look into libvirt's, whatever the umask is."""
+        for mode, umask in ((0o755, 0o077), (0o700, 0o022), (0o711, 0)):
+            with self.subTest(oct(mode)):
+                shutil.rmtree(os.path.dirname(self.own), ignore_errors=True)
+                self.libvirts("qemu")
+                os.chmod(self.libvirt, mode)
+                before = os.umask(umask)
+                try:
+                    self.done("attach", "qemu")
+                finally:
+                    os.umask(before)
+                for folder in (self.own, os.path.dirname(self.own)):
+                    self.assertEqual(os.stat(folder).st_mode & 0o7777, mode)
+                self.done("detach")
+        os.chmod(self.libvirt, 0o700)
+        os.chmod(self.own, 0o755)
+        os.chmod(os.path.dirname(self.own), 0o755)
+        self.assertIn(f"'chmod 700 {self.own}' closes it", self.done("attach", "qemu").lines[-1])
+
+    def test_script_that_is_there_already(self):
+        """Of another daemon, maybe: it becomes libvirt's as well, so it must be one that may run."""
+        script = self.owns("qemu", mode=0o777)
+        self.refused("attach", words=[script, "may be written by everybody"])
+        os.chmod(script, 0o755)
+        self.done("attach", "qemu")
+
+    @unittest.skipUnless(IS_ROOT, "only root mounts something")
+    def test_read_only_mount(self):
+        mounts.enter_private_namespace()
+        self.libvirts("qemu")
+        for verb in ("attach", "detach"):
+            subprocess.run(["mount", "--bind", "-o", "ro", self.libvirt, self.libvirt], check=True)
+            for words in ((verb,), (verb, "--dry-run")):
+                self.refused(*words, words=[self.libvirt, "read-only file system"])
+            mounts.unmount(self.libvirt)
+            self.done(verb)
+
+    @unittest.skipUnless(IS_ROOT and os.path.isdir(OTHER_FILE_SYSTEM), "only root mounts something")
+    def test_overlay(self):
+        """With its upper layer on another file system it shows a second name of a lower file as another file."""
+        mounts.enter_private_namespace()
+        self.libvirts("qemu")
+        place = os.path.join(OTHER_FILE_SYSTEM, os.path.basename(self.directory))
+        merged = self.make_directory("merged")
+        for name in ("", "upper", "work"):
+            os.mkdir(os.path.join(place, name))
+        self.addCleanup(shutil.rmtree, place)
+        mounts.mount("overlay", merged, f"lowerdir={self.root},upperdir={place}/upper,workdir={place}/work")
+        self.addCleanup(mounts.unmount, merged)
+        self.root, self.libvirt, self.own = merged, merged + LIBVIRT, merged + OWN
+        result = self.run_verb("attach")
+        if result.status == 0:  # this kernel knows better
+            self.done("detach")
+        else:
+            self.assertRegex(result.complaint, r"\Avirt-hooks: .*an overlay shows it as two files.*\n\Z")
+            self.assertEqual(os.listdir(self.own), [])
+            self.assertEqual((os.listdir(self.libvirt), os.path.islink(f"{self.libvirt}/qemu")), (["qemu"], False))
+            subprocess.run(["sh", "-c", f"cp -a {self.libvirt}/qemu {self.libvirt}/qemu.new && mv {self.libvirt}/qemu.new {self.libvirt}/qemu"],
+                           check=True)
+        self.done("attach")
+        self.done("detach")
 
     def test_no_libvirt(self):
         shutil.rmtree(os.path.dirname(self.libvirt))
