@@ -295,7 +295,7 @@ echo "$@" >> {PLACE}/trace
         self.compare(LIBVIRT_HOOKS, VIRT_HOOKS)
         refused = run("virt-hooks", "detach")
         self.assertEqual(refused.status, 1)
-        must("sh", "-c", refused.stderr.partition("beside itself, by ")[2])
+        must("sh", "-c", refused.stderr.partition("look elsewhere: ")[2])
         must("virt-hooks", "detach")
 
 
