@@ -11,6 +11,7 @@
 #include "complain.h"
 #include "message-json.h"
 #include "terminal.h"
+#include "type-argument.h"
 #include "verbs.h"
 
 enum {
@@ -42,14 +43,10 @@ static int read_types(AttachTask *task, int n, char **names) {
         for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
                 task->wanted[type] = n == 0;
         for (int i = 0; i < n; i++) {
-                HookType type = hook_type_from_string(names[i]);
+                HookType type = type_argument_read(names[i]);
 
-                if (type == HOOK_TYPE_INVALID) {
-                        complain("there is no type '%s' of hooks; there are daemon, qemu, lxc, "
-                                 "libxl and network",
-                                 names[i]);
+                if (type == HOOK_TYPE_INVALID)
                         return -EINVAL;
-                }
                 task->wanted[type] = true;
         }
         return 0;

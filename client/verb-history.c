@@ -12,6 +12,7 @@
 #include "quantity.h"
 #include "run-record.h"
 #include "service.h"
+#include "type-argument.h"
 #include "verbs.h"
 #include "when.h"
 
@@ -56,7 +57,7 @@ static int parse(int option, const char *argument) {
                 return parse_when(argument, &query.until);
         case OPTION_TYPE:
                 query.type = argument;
-                return 0;
+                return type_argument_read(argument) == HOOK_TYPE_INVALID ? -EINVAL : 0;
         case OPTION_OBJECT:
                 query.object = argument;
                 return 0;

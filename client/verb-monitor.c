@@ -10,8 +10,10 @@
 #include "bus-names.h"
 #include "complain.h"
 #include "connection.h"
+#include "hook.h"
 #include "message-json.h"
 #include "run-record.h"
+#include "type-argument.h"
 #include "verbs.h"
 #include "when.h"
 
@@ -39,7 +41,7 @@ static int parse(int option, const char *argument) {
         switch (option) {
         case OPTION_TYPE:
                 wanted.type = argument;
-                break;
+                return type_argument_read(argument) == HOOK_TYPE_INVALID ? -EINVAL : 0;
         case OPTION_OBJECT:
                 wanted.object = argument;
                 break;
@@ -184,12 +186,25 @@ static void tell_presence(sd_bus *bus, const Monitor *monitor) {
                 print_note(monitor, "ServiceGone", 0, "the service is not there; waiting for it");
 }
 
+/* A newer libvirt has operations that the service passes on, so this is no error. */
+static void tell_of_unknown_operation(void) {
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+                if ((!wanted.type || streq(wanted.type, hook_type_to_string(type))) &&
+                    hook_operation_find(type, wanted.operation))
+                        return;
+        complain("no operation%s%s is known by the name '%s', waiting for it all the same; "
+                 "org.virt.Hooks(5) lists them",
+                 wanted.type ? " of " : "", wanted.type ? wanted.type : "", wanted.operation);
+}
+
 static int monitor(const Options *options, int n_arguments, char **arguments) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         Monitor m = { .options = options };
         int r;
 
         (void) setvbuf(stdout, NULL, _IOLBF, 0);
+        if (wanted.operation)
+                tell_of_unknown_operation();
         if (connection_open(&bus, options) < 0 || subscribe(bus, &m) < 0)
                 return EXIT_TROUBLE;
         tell_presence(bus, &m);

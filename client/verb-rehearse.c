@@ -12,6 +12,7 @@
 #include "hooks-directories.h"
 #include "rehearsal-report.h"
 #include "rehearsal.h"
+#include "type-argument.h"
 #include "verbs.h"
 
 enum {
@@ -101,13 +102,10 @@ static int split_operations(HookType type, const char *text, char ***ret) {
 
 /* Returns 0, or negative where the command line is wrong, which has been said. */
 static int read_command_line(Rehearse *rehearse, int n, char **words) {
-        HookType type = hook_type_from_string(words[0]);
+        HookType type = type_argument_read(words[0]);
 
-        if (type == HOOK_TYPE_INVALID) {
-                complain("there is no type '%s': there are daemon, qemu, lxc, libxl and network",
-                         words[0]);
+        if (type == HOOK_TYPE_INVALID)
                 return -EINVAL;
-        }
         if (n < 2 && type != HOOK_DAEMON) {
                 complain(
                         "whom is it about? Name the file with the XML of a guest or network, or -");

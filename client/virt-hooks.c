@@ -12,10 +12,12 @@
 #include "complain.h"
 #include "verbs.h"
 
+static const Verb verb_help; /* it tells of the others */
+
 static const Verb *const verbs[] = {
         &verb_run,    &verb_monitor, &verb_list,    &verb_history, &verb_show,
         &verb_cancel, &verb_status,  &verb_scripts, &verb_check,   &verb_rehearse,
-        &verb_reload, &verb_attach,  &verb_detach,
+        &verb_reload, &verb_attach,  &verb_detach,  &verb_help,
 };
 
 #define LETTERS_MAX 32U
@@ -69,12 +71,35 @@ static void print_verb_help(const Verb *verb) {
                       verb->arguments, verb->summary, verb->help, common_help);
 }
 
+/* Returns NULL where there is none of this name, which has been told of. */
 static const Verb *find_verb(const char *name) {
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
                 if (streq(verbs[i]->name, name))
                         return verbs[i];
+        complain("there is no command '%s'; see --help", name);
         return NULL;
 }
+
+static int help(const Options *options, int n_arguments, char **arguments) {
+        const Verb *verb = n_arguments > 0 ? find_verb(arguments[0]) : NULL;
+
+        if (n_arguments > 0 && !verb)
+                return EXIT_USAGE;
+        if (verb)
+                print_verb_help(verb);
+        else
+                print_help();
+        return EXIT_SUCCESS;
+}
+
+static const Verb verb_help = {
+        .name = "help",
+        .arguments = "[COMMAND]",
+        .summary = "Print the commands, or the options of one",
+        .help = "",
+        .max_arguments = 1,
+        .run = help,
+};
 
 /* Returns 1 where the option is a common one, 0 where it is not. */
 static int take_common_option(Options *options, int option, const char *argument) {
@@ -193,10 +218,8 @@ int main(int argc, char **argv) {
                 return EXIT_USAGE;
         }
         verb = find_verb(argv[optind]);
-        if (!verb) {
-                complain("there is no command '%s'; see --help", argv[optind]);
+        if (!verb)
                 return EXIT_USAGE;
-        }
 
         argc -= optind;
         argv += optind;

@@ -125,6 +125,7 @@ _virt_hooks() {
     local program=$1 current remote='' command='' type='' word option value i
     local words=() bus=() arguments=()
     local types='daemon qemu lxc libxl network'
+    local commands='run monitor list history show cancel status scripts reload check rehearse attach detach help'
     local line=${COMP_LINE:0:COMP_POINT}
 
     COMPREPLY=()
@@ -187,7 +188,7 @@ _virt_hooks() {
         ;;
     esac
     case $command,${#arguments[@]} in
-    ,*) _virt_hooks_words 'run monitor list history show cancel status scripts reload check rehearse attach detach' ;;
+    ,* | help,0) _virt_hooks_words "$commands" ;;
     run,0 | rehearse,0) _virt_hooks_words "$types" ;;
     run,1) _virt_hooks_words "$(_virt_hooks_objects "$type")" ;;
     run,2) _virt_hooks_words "$(_virt_hooks_operations "$type")" ;;

@@ -34,8 +34,11 @@ def on_event(bus, sender, path, interface, name, arguments):
               f"{usec // 1000} ms)", details.get("reason", ""), flush=True)
 
 
-bus = Gio.bus_get_sync(Gio.BusType.SESSION if "--session" in sys.argv
-                       else Gio.BusType.SYSTEM)
+try:
+    bus = Gio.bus_get_sync(Gio.BusType.SESSION if "--session" in sys.argv
+                           else Gio.BusType.SYSTEM)
+except GLib.Error as error:
+    sys.exit(f"listen.py: the bus cannot be reached: {error.message}")
 # The first argument is the sender. Without it anybody's signals get here.
 bus.signal_subscribe("org.virt.Hooks", "org.virt.Hooks", None,
                      "/org/virt/Hooks", None, Gio.DBusSignalFlags.NONE,

@@ -5,6 +5,8 @@
 It needs PyGObject, Debian's package python3-gi, and no privilege.
 """
 
+import sys
+
 from gi.repository import Gio, GLib
 
 # What the failure means, by its effect.
@@ -29,8 +31,15 @@ def on_finished(system, sender, path, interface, name, arguments):
                  None, Gio.DBusCallFlags.NONE, -1, None, None)
 
 
-session = Gio.bus_get_sync(Gio.BusType.SESSION)
-system = Gio.bus_get_sync(Gio.BusType.SYSTEM)
+def connect(bus_type, name, remedy):
+    try:
+        return Gio.bus_get_sync(bus_type)
+    except GLib.Error as error:
+        sys.exit(f"notify.py: the {name} bus cannot be reached: {error.message}; {remedy}")
+
+
+session = connect(Gio.BusType.SESSION, "session", "start it from a desktop session")
+system = connect(Gio.BusType.SYSTEM, "system", "is dbus running?")
 # The first argument is the sender. Without it anybody's signals get here.
 system.signal_subscribe("org.virt.Hooks", "org.virt.Hooks", "HookFinished", "/org/virt/Hooks", None,
                         Gio.DBusSignalFlags.NONE, on_finished)

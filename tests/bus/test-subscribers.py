@@ -13,7 +13,7 @@ import unittest
 import uuid
 
 import tap
-from client import wait_until
+from client import FACTOR, wait_until
 from fake_service import FakeService
 from harness import TOP_SRCDIR, HooksTestCase, Watcher, read_text
 from samples import GUEST, domain
@@ -97,6 +97,20 @@ class C(Subscriber, HooksTestCase):
         subprocess.run([*c_compiler(), "-Wall", "-Werror", "-o", self.path("listen"), os.path.join(EXAMPLES, "listen.c"),
                         *flags.stdout.split()], check=True)
         return [self.path("listen")]
+
+
+class NoBus(HooksTestCase):
+    def test_python(self):
+        """Where there is no bus, a line says so."""
+        nobody = f"unix:path={self.directory}/nobody"
+        for program, buses in (("listen.py", {"DBUS_SYSTEM_BUS_ADDRESS": nobody}),
+                               ("notify.py", {"DBUS_SYSTEM_BUS_ADDRESS": nobody}),
+                               ("notify.py", {"DBUS_SESSION_BUS_ADDRESS": nobody})):
+            with self.subTest(program=program, buses=buses):
+                done = subprocess.run([sys.executable, "-B", os.path.join(EXAMPLES, program)], encoding="utf-8", timeout=20 * FACTOR,
+                                      capture_output=True, check=False, env=self.client_environment() | buses)
+                self.assertEqual((done.returncode, done.stdout), (1, ""))
+                self.assertRegex(done.stderr, rf"\A{program}: the .*bus cannot be reached: [^\n]+\n\Z")
 
 
 class Manual(unittest.TestCase):

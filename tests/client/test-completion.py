@@ -71,6 +71,7 @@ class Completion:
 
     def test_commands(self):
         self.assertEqual(sorted(self.offered("")), self.verbs())
+        self.assertEqual(sorted(self.offered("help ")), self.verbs())
         self.assertEqual(self.offered("rep"), [])
         self.assertEqual(sorted(self.offered("--json re")), ["rehearse", "reload"])
 

@@ -125,6 +125,17 @@ class Filters(MonitorTestCase):
         self.assertEqual(self.seen_with("--operation", "updated"),
                          ["network web-01 updated started", "network web-01 updated failed"])
 
+    def test_unknown_operation(self):
+        """It may be a newer libvirt's, or a slip: who waits for it is told."""
+        for arguments, operation, fragment in ((["--operation=strat"], "strat", "no operation is known"),
+                                               (["--operation=prepare", "--type=network"], "prepare", "no operation of network"),
+                                               (["--operation=prepare", "--type=qemu"], None, None)):
+            follower = self.listen(*arguments)
+            if operation:
+                self.assertRegex(follower.complaint, rf"\Avirt-hooks: {fragment} [^\n]*'{operation}'[^\n]*\n\Z")
+            else:
+                self.assertEqual(follower.complaint, "")
+
     def test_failed(self):
         self.assertEqual(self.seen_with("--failed"),
                          ["qemu web-01 start failed", "qemu web-02 start failed", "network web-01 updated failed"])

@@ -530,7 +530,7 @@ class Usage(RehearseTestCase):
         self.tracing("qemu")
         xml = self.write(self.path("web-01.xml"), domain())
         hooks = f"--hooks-directory={self.hooks}"
-        for arguments, fragment in (([], "usage: "), (["qemu"], "XML"), (["Qemu", xml], "there is no type 'Qemu'"),
+        for arguments, fragment in (([], "usage: "), (["qemu"], "XML"), (["Qemu", xml], "there is no type 'Qemu' of hooks"),
                                     (["qemu", xml, "more"], "usage: "),
                                     (["qemu", xml, "--operations=prepare,dance"], "no qemu operation 'dance'"),
                                     (["qemu", xml, "--operations="], "no qemu operation ''"),

@@ -3,6 +3,7 @@
 """virt-hooks run: documents in, output and words out, and every exit status."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -166,7 +167,8 @@ class CommandLine(RunTestCase):
                           ("run", "qemu", GUEST, "start", "--timeout=soon"), ("run", "qemu", GUEST, "start", "--timeout="),
                           ("run", "qemu", GUEST, "start", "--xml"), ("run", "qemu", GUEST, "start", "--json=yes"),
                           ("--address",), ("list", "more"), ("show",), ("cancel", "a", "b"), ("reload", "now"),
-                          ("monitor", "qemu"), ("history", "--since=soon"), ("history", "-n", "many"), ("history", "--memory", "--directory=/"),
+                          ("help", "colour"), ("help", "run", "monitor"), ("monitor", "--type=Qemu"), ("history", "--type=bhyve"),
+                          ("attach", "bhyve"), ("monitor", "qemu"), ("history", "--since=soon"), ("history", "-n", "many"), ("history", "--memory", "--directory=/"),
                           ("monitor", "-n", "5"),
                           ("run", "-n", "5", "qemu", GUEST, "start"), ("check", "-n", "5"), ("list", "-n", "5")):
             with self.subTest(arguments=arguments):
@@ -181,6 +183,18 @@ class CommandLine(RunTestCase):
                 self.assertNotEqual(self.assert_done(self.bare(*arguments)).text, "")
         for option in ("--xml=", "--port-xml=", "--timeout=", "--address=", "--json"):
             self.assertIn(option, self.bare("run", "--help").text)
+
+    def test_help_as_a_command(self):
+        """It prints the same."""
+        self.assertEqual(self.assert_done(self.bare("help")), self.bare("--help"))
+        for verb in re.findall(r"(?m)^  ([a-z]+) ", self.bare("--help").text.partition("\n\n")[2].partition("\n\n")[2]):
+            self.assertEqual(self.assert_done(self.bare("help", verb)), self.bare(verb, "--help"))
+        self.assert_trouble(self.bare("help", "colour"), USAGE, "there is no command 'colour'")
+
+    def test_unknown_types(self):
+        """Whoever misspells one is told, and not that there is nothing."""
+        for arguments in (("history", "--type=Qemu"), ("monitor", "--type=Qemu"), ("rehearse", "Qemu"), ("detach", "Qemu")):
+            self.assert_trouble(self.bare(*arguments), USAGE, "'Qemu'", "daemon, qemu, lxc, libxl and network")
 
     def test_common_options_stand_anywhere(self):
         self.start()
