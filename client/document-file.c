@@ -9,8 +9,20 @@
 #include <fcntl.h>
 
 #include "complain.h"
+#include "text.h"
 
 #define DOCUMENT_MAX (64U * 1024U * 1024U) /* more than any service takes */
+
+void document_file_complain_missing(HookType type, const char *option) {
+        bool is_network = type == HOOK_NETWORK;
+        _cleanup_free_ char *place =
+                option ? text_format("give its file as %s=FILE, or %s=-", option, option)
+                       : text_format("name its file, or -");
+
+        complain("a %s hook needs the XML of its %s, as '%s' prints it: %s for standard input",
+                 hook_type_to_string(type), is_network ? "network" : "guest",
+                 is_network ? "virsh net-dumpxml" : "virsh dumpxml", place ? place : "-");
+}
 
 int document_file_read(const char *path, Bytes **ret) {
         _cleanup_close_ int opened = -EBADF;

@@ -13,6 +13,7 @@
 
 #include "message-json.h"
 #include "script-error.h"
+#include "script-failure.h"
 #include "table.h"
 #include "when.h"
 
@@ -291,6 +292,19 @@ static void print_invalid_output(const Row *row) {
         }
 }
 
+static void print_remedy(const ScriptResult *result) {
+        _cleanup_free_ char *remedy =
+                WIFEXITED(result->status) ? script_failure_remedy(WEXITSTATUS(result->status),
+                                                                  result->error, result->error_size)
+                                          : NULL;
+
+        if (remedy) {
+                (void) fputs("  ", stdout);
+                terminal_print(COLOUR_PLAIN, remedy);
+                (void) puts(".");
+        }
+}
+
 static void print_failure(const Row *row) {
         _cleanup_free_ char *reason = row_reason(row);
         const HookOperation *operation = &row->run->request->operation;
@@ -298,8 +312,10 @@ static void print_failure(const Row *row) {
         (void) putchar('\n');
         terminal_print(COLOUR_BAD, operation->name);
         print_line(": ", reason ? reason : "it failed");
-        if (row->result && row->result->error)
+        if (row->result && row->result->error) {
                 print_indented(row->result->error, row->result->error_size, 0);
+                print_remedy(row->result);
+        }
         if (row->outcome == RUN_INVALID_OUTPUT)
                 print_invalid_output(row);
 }

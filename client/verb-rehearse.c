@@ -107,8 +107,7 @@ static int read_command_line(Rehearse *rehearse, int n, char **words) {
         if (type == HOOK_TYPE_INVALID)
                 return -EINVAL;
         if (n < 2 && type != HOOK_DAEMON) {
-                complain(
-                        "whom is it about? Name the file with the XML of a guest or network, or -");
+                document_file_complain_missing(type, NULL);
                 return -EINVAL;
         }
         if (arguments.port_xml && type != HOOK_NETWORK) {

@@ -10,8 +10,11 @@
 #include "connection.h"
 #include "document-file.h"
 #include "hook-data.h"
+#include "hooks-directories.h"
 #include "message-json.h"
 #include "quantity.h"
+#include "script-failure.h"
+#include "service.h"
 #include "terminal.h"
 #include "verbs.h"
 
@@ -169,14 +172,61 @@ static void print_errors(const Bytes *errors) {
                 (void) fputc('\n', stderr);
 }
 
-static int print_answer(const Answer *answer, char **words) {
-        const char *reason = json_text(answer->details, "reason");
+/* Where the service looks for scripts: "/a, /b". NULL where it does not say. Ownership: the caller
+ * frees it. */
+static char *list_directories(sd_bus *bus) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        _cleanup_(json_put_pointer) json_object *properties = NULL;
+        _cleanup_strv_ char **directories = NULL;
+        json_object *list;
 
+        if (service_get_properties(bus, &properties, &error) < 0 ||
+            !json_object_object_get_ex(properties, "HooksDirectories", &list))
+                return NULL;
+        for (size_t i = 0; i < json_object_array_length(list); i++)
+                if (strv_add(&directories,
+                             json_object_get_string(json_object_array_get_idx(list, i))) < 0)
+                        return NULL;
+        return directories ? hooks_directories_to_string(directories) : NULL;
+}
+
+/* That is a success, but seldom what somebody wants who calls a hook by hand. */
+static void tell_of_no_script(sd_bus *bus, char **words) {
+        _cleanup_free_ char *directories = list_directories(bus);
+
+        complain("%s %s %s: no script ran, for there is none of %s%s%s; 'virt-hooks scripts' lists "
+                 "those there are",
+                 words[0], words[1], words[2], words[0], directories ? " in " : "",
+                 directories ? directories : "");
+}
+
+/* The service's message has a remedy; that of a script's own failure is for programs, and has again
+ * what the script wrote. */
+static void tell_of_failure(const Answer *answer, char **words) {
+        const char *message = json_text(answer->details, "message");
+        const char *effect = json_text(answer->details, "effect");
+        bool by_script = streq(answer->outcome, "failed") || streq(answer->outcome, "killed");
+        _cleanup_free_ char *remedy = NULL;
+
+        if (!by_script && *message) {
+                complain("%s (%s)", message, effect);
+                return;
+        }
+        if (streq(answer->outcome, "failed"))
+                remedy = script_failure_remedy(answer->status, (const char *) answer->errors->data,
+                                               answer->errors->size);
+        complain("%s %s %s: %s (%s)%s%s", words[0], words[1], words[2],
+                 json_text(answer->details, "reason"), effect, remedy ? "; " : "",
+                 remedy ? remedy : "");
+}
+
+static int print_answer(sd_bus *bus, const Answer *answer, char **words) {
         print_bytes(stdout, answer->output);
         print_errors(answer->errors);
-        if (*reason)
-                complain("%s %s %s: %s (%s)", words[0], words[1], words[2], reason,
-                         json_text(answer->details, "effect"));
+        if (streq(answer->outcome, "no-script"))
+                tell_of_no_script(bus, words);
+        else if (*json_text(answer->details, "reason"))
+                tell_of_failure(answer, words);
         return exit_status(answer);
 }
 
@@ -210,7 +260,14 @@ static int run(const Options *options, int n_words, char **words) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
         _cleanup_(answer_clear) Answer answer = {};
+        HookType type = hook_type_from_string(words[0]);
 
+        /* What is no type here may be a newer service's. */
+        if (type != HOOK_TYPE_INVALID && type != HOOK_DAEMON && !arguments.xml &&
+            !arguments.port_xml) {
+                document_file_complain_missing(type, "--xml");
+                return EXIT_USAGE;
+        }
         if (connection_open(&bus, options) < 0)
                 return EXIT_NO_VERDICT;
         if (sd_bus_can_send(bus, 'h') <= 0) {
@@ -221,7 +278,7 @@ static int run(const Options *options, int n_words, char **words) {
         if (make_call(bus, n_words, words, &call) < 0 ||
             connection_call(bus, call, true, &reply) < 0 || read_answer(reply, &answer) < 0)
                 return EXIT_NO_VERDICT;
-        return options->json ? print_json(&answer) : print_answer(&answer, words);
+        return options->json ? print_json(&answer) : print_answer(bus, &answer, words);
 }
 
 const Verb verb_run = {

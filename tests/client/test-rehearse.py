@@ -259,6 +259,7 @@ class Failures(RehearseTestCase):
             self.assertEqual(seen["status"], status)
             # A sanitizer may have its own words to add.
             self.assertTrue(seen["errors"].startswith(f"libvirt:  error : cannot execute binary {self.hook(name)}: {reason}\n"), seen)
+        self.assertEqual(self.rehearse("qemu", "--operations=start").text.count(f"  'virt-hooks check {self.hooks}' tells why"), 2)
 
     def test_refused(self):
         """A folder that cannot be listed hides guards: nothing runs."""

@@ -35,6 +35,11 @@ class RunTestCase(CommandTestCase):
         with open(self.seen, "rb") as file:
             self.assertEqual(file.read(), document if isinstance(document, bytes) else document.encode())
 
+    def assert_ended(self, result, status, operation, fragment):
+        """No script had the last word: it is the service's, with what to do."""
+        self.assert_trouble(result, status, f"The qemu hook '{operation}' for '{GUEST}': {fragment}")
+        self.assertTrue(result.complaint.endswith(" (abort)\n"), result.complaint)
+
     def assert_told(self, result, status, reason, effect, operation, words=b""):
         """The script's own words, then why and what it means, in a line."""
         self.assertEqual(result.errors, words + f"virt-hooks: qemu {GUEST} {operation}: {reason} ({effect})\n".encode())
@@ -49,8 +54,15 @@ class ExitStatus(RunTestCase):
         self.assertEqual(result.output, b"")
 
     def test_no_script(self):
+        """A success, and a word about where there is none."""
         self.start()
-        self.assertEqual(self.assert_done(self.guest("migrate")).output, b"")
+        for operation in ("prepare", "migrate"):
+            result = self.assert_trouble(self.guest(operation), 0, f"qemu {GUEST} {operation}: no script ran", self.hooks,
+                                         "'virt-hooks scripts'")
+        answer, = self.assert_done(self.guest("migrate", "--json")).objects
+        self.assertEqual((answer["outcome"], answer["output"]), ("no-script", ""))
+        self.script("qemu", "", mode=0o644)
+        self.assertEqual(self.guest("migrate"), result)
 
     def test_script_status(self):
         self.script("qemu", 'exit "$4"')
@@ -78,7 +90,7 @@ class ExitStatus(RunTestCase):
     def test_timed_out(self):
         self.script("qemu", self.gate().wait)
         self.start("[qemu]\nTimeout=100ms\n")
-        self.assert_told(self.guest("prepare"), TIMED_OUT, "qemu timed out", "abort", "prepare")
+        self.assert_ended(self.guest("prepare"), TIMED_OUT, "prepare", "qemu timed out: mend the script")
 
     def test_cancelled(self):
         self.tracing_script("qemu", self.gate().wait)
@@ -88,7 +100,7 @@ class ExitStatus(RunTestCase):
         self.assert_done(self.virt_hooks("cancel", self.virt_hooks("--json", "list").objects[0]["run"]))
         result = follower.result()
         self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
-        self.assertRegex(result.complaint, rf"^virt-hooks: qemu {GUEST} prepare: .*cancelled.* \(abort\)\n$")
+        self.assertRegex(result.complaint, rf"^virt-hooks: The qemu hook 'prepare' for '{GUEST}': .*cancelled.* \(abort\)\n$")
 
     def test_refused(self):
         self.script("qemu", "", mode=0o777)
@@ -96,13 +108,35 @@ class ExitStatus(RunTestCase):
         result = self.guest("prepare")
         self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
         self.assertIn(f"{self.hooks}/qemu is not safe to run", result.complaint)
+        self.assertIn(f"'chmod go-w {self.hooks}/qemu'", result.complaint)
 
     def test_invalid_output(self):
         self.script("qemu", "echo '<domain>'")
         self.start()
         result = self.guest("migrate")
         self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
-        self.assertIn("no document of the same domain (abort)", result.complaint)
+        self.assertIn("is not well-formed XML", result.complaint)
+        self.assertIn("print a domain with the same name and uuid, or nothing (abort)", result.complaint)
+
+    def test_not_executed(self):
+        """What could not be executed says no more than that; who knows more is named."""
+        self.start()
+        for name in ("qemu", "qemu.d/10 x"):
+            for content, status in (("#!/bin/sh\r\nexit 0\r\n", 127), ("#!/bin/no-such\n", 127), ("exit 0\n", 126)):
+                with self.subTest(name=name, content=content):
+                    self.write(os.path.join(self.hooks, name), content, 0o755)
+                    result = self.guest("prepare")
+                    self.assertEqual(result.status, status)
+                    self.assertIn(f"{name} exited with status {status} (abort); 'virt-hooks check {self.hooks}' tells why",
+                                  result.complaint)
+            os.unlink(os.path.join(self.hooks, name))
+        self.script("qemu", "exit 127")
+        self.assert_told(self.guest("prepare"), 127, "qemu exited with status 127", "abort", "prepare")
+
+    def test_env_finds_nothing(self):
+        self.write(os.path.join(self.hooks, "qemu"), "#!/usr/bin/env sh\r\nexit 0\r\n", 0o755)
+        self.start()
+        self.assertIn("(abort); 'virt-hooks check' tells why", self.guest("prepare").complaint)
 
     def test_refused_calls(self):
         """The service's own words, which say what to do."""
@@ -113,7 +147,6 @@ class ExitStatus(RunTestCase):
                 (("qemu", GUEST, "start", "end", f"--xml={self.xml}"), "sub-operation"),
                 (("bhyve", GUEST, "start", f"--xml={self.xml}"), "daemon, qemu"),
                 (("qemu", GUEST, "start", f"--xml={other}"), GUEST),
-                (("qemu", GUEST, "start"), GUEST),
                 (("qemu", "a/b", "start", f"--xml={self.xml}"), "a/b")):
             with self.subTest(arguments=arguments):
                 self.assert_trouble(self.virt_hooks("run", *arguments), NO_VERDICT, fragment)
@@ -197,11 +230,13 @@ class CommandLine(RunTestCase):
             self.assert_trouble(self.bare(*arguments), USAGE, "'Qemu'", "daemon, qemu, lxc, libxl and network")
 
     def test_common_options_stand_anywhere(self):
+        self.script("qemu", "exit 0")
         self.start()
         self.assert_done(self.bare("run", "qemu", GUEST, "prepare", f"--xml={self.xml}", self.address))
         self.assert_done(self.bare("run", self.address, "--xml", self.xml, "qemu", GUEST, "prepare"))
 
     def test_buses_of_the_environment(self):
+        self.script("daemon", "exit 0")
         self.start()
         nobody = f"unix:path={self.directory}/nobody"
         for option, variable in (("--system", "DBUS_SESSION_BUS_ADDRESS"), ("--user", "DBUS_SYSTEM_BUS_ADDRESS")):
@@ -264,6 +299,13 @@ class Documents(RunTestCase):
         document = hook_data(network(), port())
         self.assert_done(self.virt_hooks("run", "network", NETWORK, "port-created", "--xml=-", document=document.encode()))
         self.assert_seen(document)
+
+    def test_missing(self):
+        """It is the command line that lacks it, as in rehearse."""
+        for kind, command in (("qemu", "virsh dumpxml"), ("libxl", "virsh dumpxml"), ("network", "virsh net-dumpxml")):
+            self.assert_trouble(self.virt_hooks("run", kind, "name", "start"), USAGE, command, "--xml=FILE")
+            self.assert_trouble(self.bare("rehearse", kind), USAGE, command, "name its file, or -")
+        self.assertEqual(self.trace(), [])
 
     def test_wrong_files(self):
         for option in ("--xml=/nonexistent", f"--xml={self.directory}", "--port-xml=/nonexistent"):
@@ -358,7 +400,7 @@ class Waiting(RunTestCase):
 
     def test_timeout(self):
         self.start()
-        self.assert_told(self.guest("prepare", "--timeout=100ms"), TIMED_OUT, "qemu timed out", "abort", "prepare")
+        self.assert_ended(self.guest("prepare", "--timeout=100ms"), TIMED_OUT, "prepare", "qemu timed out")
 
     def test_timeout_in_place_of_the_settings(self):
         """Longer ones, and none at all."""
