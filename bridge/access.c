@@ -155,7 +155,7 @@ static void on_identified(sd_bus_message *message, Caller *caller, void *userdat
                 query_free(query);
                 return;
         }
-        if (caller->uid == 0 || caller->uid == geteuid()) {
+        if (caller_is_privileged(caller)) {
                 query_grant(query, caller);
                 query_free(query);
                 return;

@@ -26,6 +26,9 @@
 /* How long it may take to end hooks whose time is over, and to answer for them. */
 #define STOP_MARGIN (10 * USEC_PER_SEC)
 
+/* A bus that takes nothing for so long has stopped. */
+#define LEAVE_TIMEOUT (10 * USEC_PER_SEC)
+
 #define TRIM_AFTER (2 * USEC_PER_SEC)
 
 /* A call that waits, of CALLER or, with NULL, of anybody. */
@@ -137,17 +140,56 @@ static void send_waiting_away(Bridge *bridge) {
                 call_send_away(call);
 }
 
-/* Calls that the bus has passed on already are answered, too: without the name no more of them
- * come. */
-static int on_finish(sd_event_source *source, void *userdata) {
+/* systemd has a limit of its own, after which it kills us: ours may be longer. */
+static void ask_for_time(uint64_t usec) {
+        uint64_t time = MIN(usec, UINT64_MAX / 2) + STOP_MARGIN; /* it takes no infinity */
+
+        (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, time);
+}
+
+/* The last is said: it goes to the bus as fast as that one takes it. */
+static int on_written(sd_event_source *source, void *userdata) {
+        Bridge *bridge = userdata;
+        uint64_t n;
+
+        if (sd_bus_is_open(bridge->bus) > 0 && sd_bus_get_n_queued_write(bridge->bus, &n) >= 0 &&
+            n > 0)
+                return 0;
+        return sd_event_exit(bridge->event, bridge->exit_code);
+}
+
+/* Without the name no more calls come, and those that came before it went have been read. */
+static int on_released(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
 
-        report_flush(bridge->report);
-        (void) sd_bus_release_name(bridge->bus, BRIDGE_NAME);
-        while (sd_bus_process(bridge->bus, NULL) > 0)
-                ;
-        access_send_away(bridge->access); /* the end of the loop closes the connection */
+        access_send_away(bridge->access);
+        if (sd_event_add_post(bridge->event, &bridge->written_source, on_written, bridge) < 0)
+                return sd_event_exit(bridge->event, bridge->exit_code);
+        return on_written(NULL, bridge);
+}
+
+static int on_leave_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
+        Bridge *bridge = userdata;
+
+        log_warning("The bus takes nothing any more: ending without the last replies");
         return sd_event_exit(bridge->event, bridge->exit_code);
+}
+
+/* Calls that the bus has passed on already are answered, too, if it goes on to take answers. */
+static int on_finish(sd_event_source *source, void *userdata) {
+        Bridge *bridge = userdata;
+        int r;
+
+        report_flush(bridge->report);
+        r = sd_event_add_time_relative(bridge->event, &bridge->leave_source, CLOCK_MONOTONIC,
+                                       LEAVE_TIMEOUT, 0, on_leave_timeout, bridge);
+        if (r >= 0)
+                r = sd_bus_release_name_async(bridge->bus, &bridge->release, BRIDGE_NAME,
+                                              on_released, bridge);
+        if (r < 0) /* the connection is lost, and the name with it */
+                return sd_event_exit(bridge->event, bridge->exit_code);
+        ask_for_time(LEAVE_TIMEOUT);
+        return 0;
 }
 
 /* Not after each call: what one needed the next one can use. */
@@ -179,18 +221,12 @@ void bridge_call_ended(Bridge *bridge) {
                 (void) sd_event_exit(bridge->event, bridge->exit_code);
 }
 
-/* systemd has a limit of its own, after which it kills us: ours may be longer. */
-static void ask_for_time(uint64_t usec) {
-        uint64_t time = MIN(usec, UINT64_MAX / 2) + STOP_MARGIN; /* it takes no infinity */
-
-        (void) sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIu64, time);
-}
-
 void bridge_stop(Bridge *bridge, int exit_code) {
         int r;
 
         if (bridge->stopping) {
-                end_running(bridge, "told to stop a second time");
+                if (!TAILQ_EMPTY(&bridge->calls))
+                        end_running(bridge, "told to stop a second time");
                 return;
         }
         bridge->stopping = true;
@@ -294,7 +330,7 @@ static int bridge_set_up(Bridge *bridge) {
                              on_disconnected, bridge);
         if (r < 0)
                 return r;
-        r = log_control_publish(bridge->bus);
+        r = log_control_publish(bridge->bus, bridge->callers);
         if (r < 0)
                 return r;
         return bridge_bus_publish(bridge);
@@ -339,12 +375,15 @@ Bridge *bridge_free(Bridge *bridge) {
         history_free(bridge->history);
         sd_event_source_disable_unref(bridge->stop_source);
         sd_event_source_disable_unref(bridge->finish_source);
+        sd_event_source_disable_unref(bridge->leave_source);
+        sd_event_source_disable_unref(bridge->written_source);
         sd_event_source_disable_unref(bridge->trim_source);
         scripts_free(bridge->context.scripts);
         strv_free(bridge->context.environment);
         drain_free(bridge->context.drain);
         cgroup_root_free(bridge->context.cgroups);
         settings_free(bridge->settings);
+        sd_bus_slot_unref(bridge->release);
         sd_bus_unref(bridge->bus);
         sd_event_unref(bridge->event);
         free(bridge);

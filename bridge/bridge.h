@@ -46,12 +46,13 @@ typedef struct Bridge {
         uint64_t n_runs, n_failures; /* that have ended since the start */
         bool stopping;
         int exit_code; /* with which a stop that is under way ends */
-        sd_event_source *stop_source, *finish_source, *trim_source;
+        sd_event_source *stop_source, *finish_source, *leave_source, *written_source, *trim_source;
+        sd_bus_slot *release;
 } Bridge;
 
 /*
- * Loads the settings and sets up all parts on BUS, which is connected. OPTIONS must live as long as
- * the bridge. Nothing is on the bus yet. Returns 0 or a negative errno, logged.
+ * Loads the settings and sets up all parts on BUS, which need not be connected yet. OPTIONS must
+ * live as long as the bridge. Nothing is on the bus yet. Returns 0 or a negative errno, logged.
  */
 int bridge_new(Bridge **ret, sd_event *event, sd_bus *bus, const BridgeOptions *options);
 Bridge *bridge_free(Bridge *bridge); /* takes NULL, returns NULL */

@@ -466,7 +466,7 @@ static int apply_options(Call *call, const RawOptions *options, sd_bus_error *er
         if (options->has_environment) {
                 /* It decides what is loaded into the scripts, which only who is them already may.
                  */
-                if (call->caller->uid != 0 && call->caller->uid != geteuid())
+                if (!caller_is_privileged(call->caller))
                         return bus_error_setf(
                                 error, SD_BUS_ERROR_ACCESS_DENIED,
                                 "The option 'environment' is for root and the service's own user: "

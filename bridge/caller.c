@@ -83,6 +83,10 @@ Caller *caller_unref(Caller *caller) {
         return NULL;
 }
 
+bool caller_is_privileged(const Caller *caller) {
+        return caller->uid == 0 || caller->uid == geteuid();
+}
+
 /* The parent of PID; 0 where it is gone or has none. */
 static pid_t parent_of(pid_t pid) {
         ProcStat stat;
@@ -221,6 +225,13 @@ static Caller *callers_find(Callers *callers, const char *name) {
         return node ? *(Caller **) node : NULL;
 }
 
+const Caller *callers_find_known(Callers *callers, sd_bus_message *message) {
+        const char *name = sd_bus_message_get_sender(message);
+        const Caller *caller = name ? callers_find(callers, name) : NULL;
+
+        return caller && caller->identified ? caller : NULL;
+}
+
 static int caller_park(Caller *caller, sd_bus_message *message, caller_identified_t identified,
                        void *userdata) {
         ParkedCall *parked = malloc(sizeof(ParkedCall)), **last = &caller->parked;
@@ -308,11 +319,11 @@ int callers_new(Callers **ret, sd_bus *bus, caller_gone_t gone, void *userdata) 
         callers->gone = gone;
         callers->userdata = userdata;
         /* Only names that vanish: arg2 is the new owner. */
-        r = sd_bus_add_match(
+        r = sd_bus_add_match_async(
                 bus, &callers->name_owner_changed,
                 "type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"
                 "interface='org.freedesktop.DBus',member='NameOwnerChanged',arg2=''",
-                on_name_owner_changed, callers);
+                on_name_owner_changed, NULL, callers); /* that it fails loses the connection */
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(callers);

@@ -48,6 +48,9 @@ int caller_new_self(Caller **ret);
 Caller *caller_ref(Caller *caller);
 Caller *caller_unref(Caller *caller); /* takes NULL, returns NULL */
 
+/* Root and the user that the service runs as: nobody else is asked about them. */
+bool caller_is_privileged(const Caller *caller);
+
 /*
  * Whether the process ANCESTOR is now the caller's process or one of those that it descends from.
  *
@@ -76,6 +79,9 @@ Callers *callers_free(Callers *callers); /* takes NULL, returns NULL */
  */
 int callers_identify(Callers *callers, sd_bus_message *message, caller_identified_t identified,
                      void *userdata, sd_bus_error *error);
+
+/* The sender of MESSAGE, if callers_identify() would tell at once who it is; else NULL. */
+const Caller *callers_find_known(Callers *callers, sd_bus_message *message);
 
 DEFINE_CLEANUP(Caller, caller_unref);
 DEFINE_CLEANUP(Callers, callers_free);

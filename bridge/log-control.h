@@ -8,10 +8,10 @@
  * Source: org.freedesktop.LogControl1(5).
  */
 
-#include <systemd/sd-bus.h>
+#include "caller.h"
 
 /*
- * Puts the interface on BUS, where it goes with the bus. Everybody may read it; root and the
- * service's own user may write. Returns 0 or a negative errno.
+ * Puts the interface on BUS, where it goes with the bus. CALLERS must live as long. Everybody may
+ * read it; root and the service's own user may write. Returns 0 or a negative errno.
  */
-int log_control_publish(sd_bus *bus);
+int log_control_publish(sd_bus *bus, Callers *callers);

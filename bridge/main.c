@@ -199,26 +199,54 @@ static void open_standard_fds(void) {
         close_fd(fd);
 }
 
-/* The name comes last: who finds it finds a service that works. */
-static int take_name(sd_bus *bus, const Options *options) {
-        int r = sd_bus_request_name(bus, BRIDGE_NAME, 0);
+typedef struct Start {
+        const Options *options;
+        Bridge *bridge;
+} Start;
 
-        if (r == -EEXIST || r == -EALREADY)
+/* The answer to RequestName. */
+static int read_name_reply(sd_bus_message *reply) {
+        enum {
+                PRIMARY_OWNER = 1,
+        };
+        const sd_bus_error *failure = sd_bus_message_get_error(reply);
+        uint32_t answer;
+        int r;
+
+        if (failure)
+                return -sd_bus_error_get_errno(failure);
+        r = sd_bus_message_read(reply, "u", &answer);
+        if (r < 0)
+                return r;
+        return answer == PRIMARY_OWNER ? 0 : -EEXIST;
+}
+
+static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
+        const Start *start = userdata;
+        int r = read_name_reply(reply);
+
+        if (r >= 0) {
+                (void) sd_notify(0, "READY=1\nSTATUS=Waiting for calls");
+                return 0;
+        }
+        if (r == -EEXIST)
                 log_error("Another service has the name " BRIDGE_NAME
                           " on %s already: stop it first, or serve another bus",
-                          bus_name(options));
-        else if (r < 0)
+                          bus_name(start->options));
+        else
                 log_error("The name " BRIDGE_NAME
                           " cannot be had on %s: %s: is org.virt.Hooks.conf installed, and does it "
                           "let this user own the name?",
-                          bus_name(options), strerror(-r));
-        return r;
+                          bus_name(start->options), strerror(-r));
+        bridge_stop(start->bridge, EXIT_FAILURE);
+        return 0;
 }
 
 static int serve(const Options *options) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
-        _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
+        _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(bridge_free_pointer) Bridge *bridge = NULL;
+        Start start = { .options = options };
         int r;
 
         r = sd_event_default(&event);
@@ -235,6 +263,9 @@ static int serve(const Options *options) {
         if (r < 0)
                 return r;
         r = watch_signals(event, bridge);
+        /* It would wait until the bus has read all: bridge_stop() does, but not for ever. */
+        if (r >= 0)
+                r = sd_bus_set_close_on_exit(bus, false);
         if (r >= 0)
                 r = sd_bus_attach_event(bus, event, SD_EVENT_PRIORITY_NORMAL);
         if (r < 0) {
@@ -245,12 +276,11 @@ static int serve(const Options *options) {
         r = sd_event_set_watchdog(event, true);
         if (r < 0)
                 log_warning("The watchdog cannot be served, ignoring: %s", strerror(-r));
-        r = take_name(bus, options);
-        if (r < 0)
-                return r;
-
-        (void) sd_notify(0, "READY=1\nSTATUS=Waiting for calls");
-        r = sd_event_loop(event);
+        /* The name comes last: who finds it finds a service that works. */
+        start.bridge = bridge;
+        r = sd_bus_request_name_async(bus, NULL, BRIDGE_NAME, 0, on_name, &start);
+        if (r >= 0)
+                r = sd_event_loop(event);
         if (r < 0)
                 log_error("The event loop failed: %s", strerror(-r));
         return r;

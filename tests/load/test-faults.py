@@ -12,10 +12,10 @@ from collections import Counter
 from load import CALLS, FACTOR, Holdings, LoadTestCase, hook_message, is_sanitized, wait_until
 import samples
 import tap
-from client import ERROR
+from client import ERROR, Call
 from forwarder import ForwardTestCase
 from gi.repository import Gio, GLib
-from harness import DIES_WITH_TEST, HooksTestCase
+from harness import DIES_WITH_TEST, HooksTestCase, is_alive, read_text
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUESTS = 30
@@ -25,7 +25,7 @@ NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 AT_ONCE = 5 * FACTOR
 
 
-class Ends(LoadTestCase):
+class EndsTestCase(LoadTestCase):
     def setUp(self):
         super().setUp()
         self.door = self.gate()
@@ -45,6 +45,8 @@ class Ends(LoadTestCase):
         with open(self.ended, encoding="utf-8") as file:
             return sorted(file.read().split()) == sorted(self.guests)
 
+
+class Ends(EndsTestCase):
     def test_bus_is_killed(self):
         """Nobody can be answered. What runs is finished, and then the service ends, for systemd to start it anew."""
         service = self.start()
@@ -112,11 +114,114 @@ class Ends(LoadTestCase):
         for call in calls:
             self.assert_return(call.wait())
 
+    def test_strangers_while_bus_is_stopped(self):
+        """Who they are the bus does not say now. That is waited for, but what runs is looked after meanwhile."""
+        properties = "org.freedesktop.DBus.Properties"
+        service = self.start()
+        calls = self.start_all()
+        service.signal(signal.SIGSTOP)
+        strangers = [self.new_caller() for _ in range(6)]
+        said = [strangers[0].send_hook("qemu", "stranger", "start", samples.domain("stranger")),
+                strangers[1].send("Reload"),
+                strangers[2].send("ListRuns", {}),
+                Call(strangers[3], "Get", GLib.Variant("(ss)", ("org.virt.Hooks", "Version")), interface=properties),
+                Call(strangers[4], "Introspect", None, interface="org.freedesktop.DBus.Introspectable"),
+                Call(strangers[5], "Set", GLib.Variant("(ssv)", ("org.freedesktop.LogControl1", "LogLevel", GLib.Variant("s", "info"))),
+                     interface=properties, path="/org/freedesktop/LogControl1")]
+        for stranger in strangers:
+            stranger.bus_call("GetId")  # the bus has passed on what came before
+        os.kill(self.bus.pid, signal.SIGSTOP)
+        try:
+            self.door.open(GUESTS + 1)
+            service.signal(signal.SIGCONT)
+            wait_until(lambda: not Holdings.of(service.process.pid).children, "the service to see its scripts end")
+            self.assertFalse(any(call.done for call in said))
+        finally:
+            os.kill(self.bus.pid, signal.SIGCONT)
+        for call in [*calls, *said]:
+            self.assert_return(call.wait())
+
     @staticmethod
     def processor_time(service):
         with open(f"/proc/{service.process.pid}/stat", encoding="ascii") as file:
             fields = file.read().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class EndsWhileBusIsStopped(EndsTestCase):
+    """The service is told to stop, and the bus takes nothing: it ends its hooks as ever, and itself when it has waited for 10 s."""
+
+    GIVES_UP = 10 + AT_ONCE
+
+    def stop_bus(self):
+        os.kill(self.bus.pid, signal.SIGSTOP)
+        self.addCleanup(self.let_bus_go_on)
+
+    def let_bus_go_on(self):
+        if self.bus.process.poll() is None:
+            os.kill(self.bus.pid, signal.SIGCONT)
+
+    def wait_given_up(self, service, seconds=0):
+        service.wait_exit(seconds + self.GIVES_UP)
+        self.assertEqual(service.process.returncode, 0)
+        self.assertIn("The bus takes nothing any more", service.stderr())
+
+    def test_nothing_runs(self):
+        """One that is ready, and one that the bus has not even let in."""
+        service = self.start()
+        self.stop_bus()
+        early = self.spawn()
+
+        def has_come_to_the_bus():
+            blocked = next(line for line in read_text(f"/proc/{early.process.pid}/status").splitlines() if line.startswith("SigBlk:"))
+            return int(blocked.split()[1], 16) >> (signal.SIGTERM - 1) & 1 and "socket" in Holdings.of(early.process.pid).descriptors
+        wait_until(has_come_to_the_bus, "the second to start")
+        early.signal(signal.SIGTERM)
+        service.signal(signal.SIGTERM)
+        self.wait_given_up(service)
+        self.wait_given_up(early)
+        self.let_bus_go_on()
+
+    def test_hooks_end_in_time(self):
+        """What they said is heard when the bus goes on."""
+        service = self.start()
+        calls = self.start_all()
+        self.stop_bus()
+        service.signal(signal.SIGTERM)
+        self.door.open(GUESTS)
+        wait_until(self.ended_once, "every script to end")
+        self.wait_given_up(service)
+        self.let_bus_go_on()
+        for call in calls:
+            self.assert_return(call.wait())
+
+    def test_hooks_hang(self):
+        service = self.start("[Bridge]\nStopTimeout=1s\n")
+        calls = self.start_all()
+        scripts = Holdings.of(service.process.pid).children
+        self.stop_bus()
+        service.signal(signal.SIGTERM)
+        self.wait_given_up(service, 1)
+        self.assertFalse([pid for pid in scripts if is_alive(int(pid))])
+        self.let_bus_go_on()
+        for call in calls:
+            self.assert_error(call.wait(), "Cancelled", "shutdown")
+
+    def test_more_to_say_than_is_taken(self):
+        """Who is told nothing hears from the bus that nothing will come."""
+        service = self.start()
+        calls = [self.client.send_hook("qemu", guest, "migrate", samples.large_domain(1000000, guest)) for guest in self.guests]
+        wait_until(lambda: len(self.trace()) == GUESTS, "all scripts to run")
+        self.stop_bus()
+        service.signal(signal.SIGTERM)
+        self.door.open(GUESTS)
+        self.wait_given_up(service)
+        service.name = None  # signals are lost, too
+        self.let_bus_go_on()
+        heard = Counter(call.wait().error for call in calls)
+        self.note(f"{heard}")
+        self.assertLessEqual(heard.keys(), {None, NO_REPLY})
+        self.assertGreater(heard[NO_REPLY], 0)
 
 
 class Forwarded(ForwardTestCase):
