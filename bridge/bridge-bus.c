@@ -299,6 +299,14 @@ static int get_scripts_loaded_at(sd_bus *bus, const char *path, const char *inte
         return sd_bus_message_append(reply, "t", scripts_loaded_at(bridge->context.scripts));
 }
 
+static int get_settings_faults(sd_bus *bus, const char *path, const char *interface,
+                               const char *property, sd_bus_message *reply, void *userdata,
+                               sd_bus_error *error) {
+        Bridge *bridge = userdata;
+
+        return sd_bus_message_append(reply, "u", (uint32_t) bridge->settings->n_faults);
+}
+
 static int get_running(sd_bus *bus, const char *path, const char *interface, const char *property,
                        sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
@@ -376,6 +384,8 @@ static const sd_bus_vtable bridge_vtable[] = {
         SD_BUS_PROPERTY("Instance", "s", get_instance, 0, SD_BUS_VTABLE_PROPERTY_CONST),
         SD_BUS_PROPERTY("ScriptsLoadedAt", "t", get_scripts_loaded_at, 0,
                         SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+        SD_BUS_PROPERTY("SettingsFaults", "u", get_settings_faults, 0,
+                        SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
         SD_BUS_PROPERTY("Running", "u", get_running, 0, 0),
         SD_BUS_PROPERTY("Queued", "u", get_queued, 0, 0),
         SD_BUS_PROPERTY("Runs", "t", NULL, offsetof(Bridge, n_runs), 0),
@@ -390,7 +400,8 @@ int bridge_bus_publish(Bridge *bridge) {
 
 void bridge_bus_reloaded(Bridge *bridge) {
         int r = sd_bus_emit_properties_changed(bridge->bus, BRIDGE_PATH, BRIDGE_INTERFACE,
-                                               "HooksDirectories", "ScriptsLoadedAt", NULL);
+                                               "HooksDirectories", "ScriptsLoadedAt",
+                                               "SettingsFaults", NULL);
 
         if (r < 0)
                 log_warning("Changed properties could not be told of, ignoring: %s", strerror(-r));

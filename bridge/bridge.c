@@ -85,6 +85,7 @@ int bridge_reload(Bridge *bridge) {
                           bridge->options->settings_required);
         if (r < 0)
                 return r;
+        settings_log_faults(settings);
         r = scripts_new(&scripts,
                         bridge->options->hooks_directories ? bridge->options->hooks_directories
                                                            : settings->hooks_directories,

@@ -9,12 +9,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "journal-ids.h"
 #include "log.h"
 #include "quantity.h"
+#include "text.h"
 
 #define MIB (UINT64_C(1024) * 1024)
 #define UNSET                                                                                      \
@@ -135,9 +137,33 @@ typedef struct Reader {
         void *target;         /* what they set */
         const void *fallback; /* what an empty value brings back */
         bool in_section, is_bridge;
+        bool failed; /* memory was short */
 } Reader;
 
 static const ScriptLimits unset_limits = { UNSET, UNSET, UNSET, UNSET, UNSET };
+
+/* LINE is 0 where it is about the whole file. Short memory is told of by settings_load(). */
+_printf_(4, 5)
+static void add_fault(Reader *reader, const char *file, unsigned line, const char *format, ...) {
+        Settings *settings = reader->settings;
+        SettingsFault *grown =
+                reallocarray(settings->faults, settings->n_faults + 1, sizeof(SettingsFault));
+        SettingsFault fault = { .file = strdup(file), .line = line };
+        va_list arguments;
+
+        va_start(arguments, format);
+        fault.text = text_vformat(format, arguments);
+        va_end(arguments);
+        if (grown)
+                settings->faults = grown;
+        if (grown && fault.file && fault.text) {
+                grown[settings->n_faults++] = fault;
+                return;
+        }
+        free(fault.file);
+        free(fault.text);
+        reader->failed = true;
+}
 
 static void open_section(Reader *reader, const Place *place, const char *name) {
         HookType type = hook_type_from_string(name);
@@ -162,11 +188,10 @@ static void open_section(Reader *reader, const Place *place, const char *name) {
                 reader->fallback = &unset_limits;
         } else {
                 reader->table = NULL;
-                log_entry(
-                        LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
-                        "%s:%u: there is no section [%s], ignoring it: there are [Bridge], [Scripts], "
-                        "[daemon], [qemu], [lxc], [libxl] and [network]",
-                        place->file, place->line, name);
+                add_fault(reader, place->file, place->line,
+                          "there is no section [%s], ignoring it: there are [Bridge], [Scripts], "
+                          "[daemon], [qemu], [lxc], [libxl] and [network]",
+                          name);
         }
 }
 
@@ -180,10 +205,10 @@ static int add_directories(Reader *reader, const Place *place, char *value) {
         for (char *path = strtok_r(value, " \t", &state); path;
              path = strtok_r(NULL, " \t", &state)) {
                 if (*path != '/') {
-                        log_entry(
-                                LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
-                                "%s:%u: HooksDirectories= has '%s', ignoring it: it takes absolute paths",
-                                place->file, place->line, path);
+                        add_fault(reader, place->file, place->line,
+                                  "HooksDirectories= has '%s', ignoring it: it takes absolute "
+                                  "paths",
+                                  path);
                         continue;
                 }
                 r = strv_add(directories, path);
@@ -203,10 +228,10 @@ static int set_value(Reader *reader, const Place *place, const char *key, char *
                 if (streq(reader->table[i].key, key))
                         setting = &reader->table[i];
         if (!setting) {
-                log_entry(LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
-                          "%s:%u: there is no setting '%s' in this section, ignoring the line: see "
+                add_fault(reader, place->file, place->line,
+                          "there is no setting '%s' in this section, ignoring the line: see "
                           "virt-hooks.conf(5)",
-                          place->file, place->line, key);
+                          key);
                 return 0;
         }
 
@@ -214,9 +239,9 @@ static int set_value(Reader *reader, const Place *place, const char *key, char *
         if (!*value)
                 *field = value_at(reader->fallback, setting->offset);
         else if (setting->parse(value, &n) < 0 || n < setting->min || n > setting->max)
-                log_entry(LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
-                          "%s:%u: '%s' is no value for %s=, ignoring the line: it takes %s",
-                          place->file, place->line, value, key, setting->form);
+                add_fault(reader, place->file, place->line,
+                          "'%s' is no value for %s=, ignoring the line: it takes %s", value, key,
+                          setting->form);
         else
                 *field = n;
         return 0;
@@ -249,18 +274,16 @@ static int read_line(Reader *reader, const Place *place, char *line) {
         }
         equals = strchr(line, '=');
         if (!equals) {
-                log_entry(LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
-                          "%s:%u: '%s' is neither a [Section] nor Key=value, ignoring the line",
-                          place->file, place->line, line);
+                add_fault(reader, place->file, place->line,
+                          "'%s' is neither a [Section] nor Key=value, ignoring the line", line);
                 return 0;
         }
         *equals = '\0';
         if (!reader->in_section) {
-                log_entry(
-                        LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL,
-                        "%s:%u: '%s=' stands before any section, ignoring the line: put it under [Bridge], "
-                        "[Scripts] or a type's name",
-                        place->file, place->line, strip(line));
+                add_fault(reader, place->file, place->line,
+                          "'%s=' stands before any section, ignoring the line: put it under "
+                          "[Bridge], [Scripts] or a type's name",
+                          strip(line));
                 return 0;
         }
         if (!reader->table) /* the section's own line was complained of */
@@ -318,8 +341,7 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
 }
 
 /*
- * One file that cannot be read must not hide the others: it is logged, and -ENOMEM alone ends it.
- *
+ * One file that cannot be read must not hide the others: it is a fault, and -ENOMEM alone ends it.
  */
 static int read_drop_ins(Reader *reader, const char *file) {
         _cleanup_free_ char *folder = NULL;
@@ -331,7 +353,7 @@ static int read_drop_ins(Reader *reader, const char *file) {
         n = scandir(folder, &entries, is_conf, by_name);
         if (n < 0) {
                 if (errno != ENOENT)
-                        log_warning("%s: cannot be read, ignoring it: %m", folder);
+                        add_fault(reader, folder, 0, "cannot be read, ignoring it: %m");
                 return 0;
         }
         for (int i = 0; i < n; i++) {
@@ -342,8 +364,8 @@ static int read_drop_ins(Reader *reader, const char *file) {
                                     ? -ENOMEM
                                     : read_file(reader, path);
                         if (r < 0 && r != -ENOMEM)
-                                log_warning("%s: cannot be read, ignoring it: %s", path,
-                                            strerror(-r));
+                                add_fault(reader, path, 0, "cannot be read, ignoring it: %s",
+                                          strerror(-r));
                         free(path);
                 }
                 free(entries[i]);
@@ -388,15 +410,16 @@ int settings_load(Settings **ret, const char *file, bool required) {
         };
 
         r = read_file(&reader, file);
-        if (r < 0 && (required || r != -ENOENT)) {
-                log_error("%s: the settings cannot be read%s: %s", file,
-                          required ? "" : ", ignoring them", strerror(-r));
-                if (required || r == -ENOMEM)
-                        return r;
-        }
-        r = read_drop_ins(&reader, file);
-        if (r < 0)
+        if (r < 0 && (required || r == -ENOMEM)) {
+                log_error("%s: the settings cannot be read: %s", file, strerror(-r));
                 return r;
+        }
+        if (r < 0 && r != -ENOENT)
+                add_fault(&reader, file, 0, "the settings cannot be read, ignoring them: %s",
+                          strerror(-r));
+        r = read_drop_ins(&reader, file);
+        if (r < 0 || reader.failed)
+                return -ENOMEM;
         inherit_limits(&reader);
         if (!settings->hooks_directories) {
                 r = default_hooks_directories(settings);
@@ -407,9 +430,24 @@ int settings_load(Settings **ret, const char *file, bool required) {
         return 0;
 }
 
+void settings_log_faults(const Settings *settings) {
+        for (const SettingsFault *f = settings->faults; f < settings->faults + settings->n_faults;
+             f++)
+                if (f->line > 0)
+                        log_entry(LOG_WARNING, JOURNAL_ID_WRONG_SETTING, NULL, "%s:%u: %s", f->file,
+                                  f->line, f->text);
+                else
+                        log_error("%s: %s", f->file, f->text);
+}
+
 Settings *settings_free(Settings *settings) {
         if (!settings)
                 return NULL;
+        for (size_t i = 0; i < settings->n_faults; i++) {
+                free(settings->faults[i].file);
+                free(settings->faults[i].text);
+        }
+        free(settings->faults);
         strv_free(settings->hooks_directories);
         free(settings);
         return NULL;

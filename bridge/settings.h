@@ -33,6 +33,13 @@ enum {
         OWNERSHIP_LIBVIRT, /* libvirt's own rule: there is no check */
 };
 
+/* A line that is wrong, or a file that cannot be read. */
+typedef struct SettingsFault {
+        char *file;
+        unsigned line; /* 0 for the whole file */
+        char *text;    /* what is wrong, and what was done about it */
+} SettingsFault;
+
 typedef struct Settings {
         char **hooks_directories; /* absolute paths; the first that has a type serves it */
         uint64_t rescan;          /* RESCAN_... */
@@ -47,15 +54,20 @@ typedef struct Settings {
         uint64_t history_size; /* and the bytes of what is kept of them */
         uint64_t stop_timeout; /* microseconds that running hooks have after SIGTERM */
         ScriptLimits scripts[HOOK_TYPE_MAX];
+        SettingsFault *faults; /* in the order of the files and lines */
+        size_t n_faults;
 } Settings;
 
 /*
- * Reads FILE and the *.conf files in FILE.d, in strcmp order. A line that is wrong is logged with
- * file and line number, and the default, or what an earlier line said, holds. A missing FILE or
- * folder is not an error unless REQUIRED, when a missing FILE is. Returns 0; -ENOMEM; or the
- * negative errno of a required FILE that cannot be read, logged.
+ * Reads FILE and the *.conf files in FILE.d, in strcmp order. A line that is wrong becomes a fault,
+ * and the default, or what an earlier line said, holds. A missing FILE or folder is not an error
+ * unless REQUIRED, when a missing FILE is. Returns 0; -ENOMEM; or the negative errno of a required
+ * FILE that cannot be read, logged.
  */
 int settings_load(Settings **ret, const char *file, bool required);
+
+/* Logs them with file and line number. */
+void settings_log_faults(const Settings *settings);
 
 Settings *settings_free(Settings *settings); /* takes NULL, returns NULL */
 

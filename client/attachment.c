@@ -62,20 +62,20 @@ Attachment *attachment_free(Attachment *attachment) {
         free(attachment->root);
         free(attachment->libvirt);
         free(attachment->own);
+        settings_free(attachment->settings);
         free(attachment);
         return NULL;
 }
 
 static int take_folder(Attachment *attachment) {
-        _cleanup_(settings_free_pointer) Settings *settings = NULL;
         _cleanup_free_ char *file = attach_path(attachment->root, SETTINGS_FILE);
         int r;
 
-        r = file ? settings_load(&settings, file, false) : -ENOMEM;
+        r = file ? settings_load(&attachment->settings, file, false) : -ENOMEM;
         if (r < 0)
                 return r;
-        attachment->strict = settings->ownership == OWNERSHIP_STRICT;
-        for (char **d = settings->hooks_directories; d && *d; d++)
+        attachment->strict = attachment->settings->ownership == OWNERSHIP_STRICT;
+        for (char **d = attachment->settings->hooks_directories; d && *d; d++)
                 if (!streq(*d, LIBVIRT_HOOKS))
                         return replace_string(&attachment->own, *d);
         return 0;

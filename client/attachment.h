@@ -9,9 +9,11 @@
 
 #include "attach-step.h"
 #include "hook.h"
+#include "settings.h"
 
 typedef struct Attachment {
-        char *root;    /* in front of all paths; "" where it is the real one */
+        Settings *settings; /* the root's; their faults are not logged */
+        char *root;         /* in front of all paths; "" where it is the real one */
         char *libvirt; /* the folder that libvirt looks into, as seen from inside of the root */
         char *own;     /* the settings' folder in which the scripts are when attached; NULL: none */
         bool strict;   /* the service refuses scripts that others may change */

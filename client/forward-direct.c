@@ -89,6 +89,8 @@ static int direct_set_up(Direct *direct) {
 
         r = settings_load(&direct->settings, SETTINGS_FILE, false);
         if (r >= 0)
+                settings_log_faults(direct->settings);
+        if (r >= 0)
                 r = sd_event_new(&direct->event);
         if (r >= 0)
                 r = scripts_new(&direct->context.scripts, direct->settings->hooks_directories,

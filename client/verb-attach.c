@@ -210,6 +210,7 @@ static int run(const Options *options, bool detach, int n, char **names) {
                 return EXIT_USAGE;
         if (attachment_new(&attachment, root) < 0)
                 return trouble("out of memory");
+        settings_log_faults(attachment->settings);
         task.attachment = attachment;
         if (detach && !is_any_attached(&task) && !attachment_has_state(attachment))
                 return report(&task, options->json);

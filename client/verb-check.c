@@ -12,6 +12,7 @@
 #include "findings.h"
 #include "hooks-check.h"
 #include "hooks-directories.h"
+#include "text.h"
 #include "verbs.h"
 
 enum {
@@ -43,6 +44,25 @@ static int print_all_well(char *const *directories, unsigned scripts) {
         return EXIT_SUCCESS;
 }
 
+static void check_settings(const Settings *settings, Findings *findings) {
+        for (const SettingsFault *f = settings->faults; f < settings->faults + settings->n_faults;
+             f++) {
+                _cleanup_free_ char *word = text_shell_word(f->file);
+                const Subject subject = { f->file, word, HOOK_TYPE_INVALID };
+
+                if (f->line > 0)
+                        findings_add(
+                                findings, &subject, "wrong-setting",
+                                text_format("mend line %u; virt-hooks.conf(5) has all settings",
+                                            f->line),
+                                "line %u: %s", f->line, f->text);
+                else
+                        findings_add(findings, &subject, "unreadable-settings",
+                                     strdup("run this as root, or put a readable file there"), "%s",
+                                     f->text);
+        }
+}
+
 /* Of the machine's own hooks. */
 static int check_attachment(Findings *findings) {
         _cleanup_(attachment_free_pointer) Attachment *attachment = NULL;
@@ -64,6 +84,7 @@ static int check(const Options *options, int n_arguments, char **arguments) {
                 return EXIT_USAGE;
         if (findings_new(&findings) < 0)
                 return trouble("out of memory");
+        check_settings(settings, findings);
         if (n_arguments == 0 && !config) {
                 int r = check_attachment(findings);
 

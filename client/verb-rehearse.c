@@ -258,6 +258,7 @@ static int rehearse_run(const Options *options, int n_words, char **words) {
         if (settings_load(&rehearse.settings, arguments.config ? arguments.config : SETTINGS_FILE,
                           arguments.config) < 0)
                 return EXIT_TROUBLE;
+        settings_log_faults(rehearse.settings);
         if (read_command_line(&rehearse, n_words, words) < 0)
                 return EXIT_USAGE;
         if (prepare(&rehearse, n_words > 1 ? words[1] : NULL) < 0)

@@ -141,6 +141,10 @@ static int print_status(sd_bus *bus, const Options *options, json_object *proper
         (void) printf("       Looked:  %s\n",
                       when_format(when, json_number(properties, "ScriptsLoadedAt")));
         print_directories(properties);
+        if (json_number(properties, "SettingsFaults") > 0)
+                (void) printf("     Settings:  %" PRIu64
+                              " wrong, which 'virt-hooks check' and the log tell of\n",
+                              json_number(properties, "SettingsFaults"));
         print_attached(attached);
         (void) printf("     Instance:  %s\n", json_text(properties, "Instance"));
         return print_running(bus);

@@ -27,8 +27,8 @@ SIGNALS = {
     "HookStarted": [*HOOK, ("details", "a{sv}")],
     "HookFinished": [*HOOK, ("outcome", "s"), ("effect", "s"), ("duration_usec", "t"), ("details", "a{sv}")],
 }
-PROPERTIES = {"Version": "s", "HooksDirectories": "as", "Instance": "s", "ScriptsLoadedAt": "t", "Running": "u",
-              "Queued": "u", "Runs": "t", "Failures": "t"}
+PROPERTIES = {"Version": "s", "HooksDirectories": "as", "Instance": "s", "ScriptsLoadedAt": "t", "SettingsFaults": "u",
+              "Running": "u", "Queued": "u", "Runs": "t", "Failures": "t"}
 
 
 def elements(parent, tag):

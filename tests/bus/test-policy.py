@@ -176,7 +176,7 @@ class Calls(PolicyTestCase):
         self.assertIn(os.path.join(self.hooks, "qemu"), result.stdout)
 
     def test_properties_are_for_all(self):
-        for name in ("Version", "HooksDirectories", "Instance", "ScriptsLoadedAt", "Running", "Queued", "Runs",
+        for name in ("Version", "HooksDirectories", "Instance", "ScriptsLoadedAt", "SettingsFaults", "Running", "Queued", "Runs",
                      "Failures"):
             result = self.busctl("get-property", INTERFACE, OBJECT_PATH, INTERFACE, name)
             self.assertEqual(result.returncode, 0, result.stderr)

@@ -214,6 +214,7 @@ class Reload(ServiceTestCase):
         self.write(self.path("virt-hooks.conf"), "[Bridge]\nRescan=sometimes\n")
         self.assert_return(self.client.call("Reload"))
         service.wait_logged(f"{self.path('virt-hooks.conf')}:2")
+        self.assertEqual(self.client.property("SettingsFaults"), 1)
         self.assert_return(self.send().wait())
 
     def test_changed_properties_are_told(self):
@@ -225,7 +226,7 @@ class Reload(ServiceTestCase):
         self.assert_return(self.client.call("Reload"))
         interface, values, invalidated = wait_until(lambda: changed, "PropertiesChanged")[0]
         self.assertEqual(interface, INTERFACE)
-        self.assertEqual(values.keys() | set(invalidated), {"HooksDirectories", "ScriptsLoadedAt"})
+        self.assertEqual(values.keys() | set(invalidated), {"HooksDirectories", "ScriptsLoadedAt", "SettingsFaults"})
 
     def test_leaves_running_calls_alone(self):
         gate = self.gate()
@@ -365,8 +366,8 @@ class End(ServiceTestCase):
 
 
 class Properties(ServiceTestCase):
-    TYPES = {"Version": "s", "HooksDirectories": "as", "Instance": "s", "ScriptsLoadedAt": "t", "Running": "u",
-             "Queued": "u", "Runs": "t", "Failures": "t"}
+    TYPES = {"Version": "s", "HooksDirectories": "as", "Instance": "s", "ScriptsLoadedAt": "t", "SettingsFaults": "u",
+             "Running": "u", "Queued": "u", "Runs": "t", "Failures": "t"}
 
     def test_all(self):
         before = int(time.time() * 1000000)
@@ -375,7 +376,7 @@ class Properties(ServiceTestCase):
         values = self.assert_return(reply).values[0]
         self.assertEqual(values.keys(), self.TYPES.keys())
         self.assertEqual(values["HooksDirectories"], [self.hooks])
-        self.assertEqual([values[name] for name in ("Running", "Queued", "Runs", "Failures")], [0, 0, 0, 0])
+        self.assertEqual([values[name] for name in ("SettingsFaults", "Running", "Queued", "Runs", "Failures")], [0] * 5)
         # Microseconds of the wall clock, as everywhere in systemd's world.
         self.assertTrue(before <= values["ScriptsLoadedAt"] <= time.time() * 1000000)
 

@@ -701,6 +701,14 @@ class OfTheMachine(AttachTestCase):
                          [(f"{self.libvirt}/{kind}", "dangling-link") for kind in KINDS])
         self.assertIn("virt-hooks detach daemon", findings[0]["remedy"])
 
+    def test_wrong_settings(self):
+        """They are told once by each: as a finding, or in the log's words."""
+        settings = self.write(f"{SYSCONFDIR}/virt-hooks/virt-hooks.conf", "[Bridge]\nColour=red\n")
+        result = self.check()
+        self.assertEqual(([(finding["path"], finding["kind"]) for finding in result.objects], result.complaint),
+                         ([(settings, "wrong-setting")], ""))
+        self.assertRegex(self.run_verb("attach", "qemu").complaint, rf"\Avirt-hooks: {settings}:2: [^\n]+\n\Z")
+
     def test_link_that_is_gone(self):
         """libvirt runs nothing of the type any more, or something else."""
         link = f"{self.libvirt}/qemu"

@@ -526,6 +526,24 @@ class Folders(CheckTestCase):
             with self.subTest(name=name):
                 self.assertEqual(self.kinds(name, cwd=cwd), [("hooks/Qemu", "unknown-name")])
 
+    def test_settings_that_are_wrong(self):
+        """Whoever is told that all is well does not look at the lines above that."""
+        self.script("qemu")
+        config = self.config("Colour=red", "HooksDirectories=hooks", directories=[self.hooks])
+        self.write(self.path("virt-hooks.conf.d/10.conf"), "[Colours]\n[qemu]\nTimeout=soon\n")
+        for arguments in ([config], [config, self.hooks]):
+            self.assertEqual([(finding["path"], finding["kind"], finding["problem"].partition(":")[0]) for finding in self.check(*arguments)],
+                             [(self.path(name), "wrong-setting", f"line {line}") for name, line in (
+                                 ("virt-hooks.conf", 3), ("virt-hooks.conf", 4), ("virt-hooks.conf.d/10.conf", 1),
+                                 ("virt-hooks.conf.d/10.conf", 3))])
+        result = self.virt_hooks("check", config)
+        self.assertEqual(result.complaint, "")
+        self.assertNotIn("All is well", result.text)
+
+    def test_settings_that_cannot_be_read(self):
+        os.makedirs(self.path("virt-hooks.conf.d/10.conf"))
+        self.assertEqual(self.kinds(self.config(directories=[self.hooks])), [("virt-hooks.conf.d/10.conf", "unreadable-settings")])
+
     def test_settings_that_are_missing(self):
         result = self.virt_hooks("check", f"--config={self.path('missing')}")
         self.assertEqual((result.status, result.text), (TROUBLE, ""))

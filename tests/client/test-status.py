@@ -142,6 +142,18 @@ class Reload(CommandTestCase):
         self.assertGreater(self.client.property("ScriptsLoadedAt"), before)
         self.assert_error(self.client.hook("qemu", GUEST, "prepare", domain()), "TimedOut")
 
+    def test_wrong_settings(self):
+        """The service goes on, and it is told how many were passed over."""
+        self.start()
+        for lines, fragment in (("Rescan=sometimes\n", "but for 1 fault;"), ("Rescan=sometimes\nColour=red\n", "but for 2 faults;")):
+            self.write(self.path("virt-hooks.conf"), f"[Bridge]\n{lines}")
+            self.assert_trouble(self.virt_hooks("reload"), 0, fragment, "'virt-hooks check'")
+        self.assertRegex(self.virt_hooks("status").text, r"(?m)^     Settings:  2 wrong, ")
+        self.assertEqual(self.virt_hooks("status", "--json").objects[0]["SettingsFaults"], 2)
+        self.write(self.path("virt-hooks.conf"), "[Bridge]\nRescan=always\n")
+        self.assert_done(self.virt_hooks("reload"))
+        self.assertNotIn("Settings:", self.virt_hooks("status").text)
+
     @unittest.skipUnless(IS_ROOT, "only root can become another user")
     def test_denied(self):
         """Who may not is told so; who may only look may look."""

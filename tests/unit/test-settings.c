@@ -76,6 +76,7 @@ static Settings *load(Sandbox *sandbox) {
 
         log_start(sandbox);
         assert_int_equal(settings_load(&settings, path, false), 0);
+        settings_log_faults(settings);
         assert_string_equal(log_end(sandbox), "");
         assert_non_null(settings);
         return settings;
@@ -92,6 +93,8 @@ static const char *complaints(Sandbox *sandbox, const char *text, unsigned n, Se
 
         log_start(sandbox);
         assert_int_equal(settings_load(settings, path, false), 0);
+        assert_int_equal((*settings)->n_faults, n);
+        settings_log_faults(*settings);
         log = log_end(sandbox);
         if (*log ? count_of(log, "\n") != n : n != 0)
                 fail_msg("Not %u complaints: %s", n, log);
@@ -458,6 +461,7 @@ static void test_a_file_that_cannot_be_read_is_told(void **state) {
 
         log_start(*state);
         assert_int_equal(settings_load(&settings, path, false), 0);
+        settings_log_faults(settings);
         assert_has(log_end(*state), "virt-hooks.conf: the settings cannot be read, ignoring them");
         assert_defaults(settings);
         settings_free(settings);
