@@ -7,6 +7,7 @@
 
 #include "access.h"
 
+#include <inttypes.h>
 #include <sys/queue.h>
 
 #include "bus-error.h"
@@ -38,14 +39,12 @@ struct Access {
         sd_bus *bus;
         Callers *callers;
         TAILQ_HEAD(, Query) queries;
+        uint64_t max_waiting, max_per_user;
 };
 
 static Query *query_free(Query *query) {
         TAILQ_REMOVE(&query->access->queries, query, queries);
-        if (query->caller) {
-                query->caller->pending--;
-                caller_unref(query->caller);
-        }
+        caller_unref(query->caller);
         sd_bus_slot_unref(query->slot);
         sd_bus_message_unref(query->message);
         free(query);
@@ -128,13 +127,13 @@ static int query_ask_polkit(Query *query, Caller *caller) {
         if (r < 0)
                 return r;
         query->caller = caller_ref(caller);
-        caller->pending++;
         return 0;
 }
 
-/* Whoever is not allowed yet must not be able to use up what the others need. */
-static bool may_wait(const Access *access, const Caller *caller) {
-        unsigned all = 0, own = 0;
+/* Whoever is not allowed yet must not be able to use up what the others need. Who may not is told.
+ */
+static bool may_wait(const Access *access, const Caller *caller, sd_bus_message *message) {
+        uint64_t all = 0, own = 0;
         const Query *query;
 
         TAILQ_FOREACH (query, &access->queries, queries)
@@ -142,7 +141,21 @@ static bool may_wait(const Access *access, const Caller *caller) {
                         all++;
                         own += query->caller->uid == caller->uid;
                 }
-        return all < ACCESS_PENDING_MAX && own < ACCESS_PENDING_PER_USER_MAX;
+        if (own >= access->max_per_user)
+                (void) bus_reply_errorf(
+                        message, ERROR_LIMIT_EXCEEDED,
+                        "%" PRIu64 " calls of user %u wait for polkit already: wait for replies, "
+                        "or raise MaxUnauthorizedPerUser= in virt-hooks.conf",
+                        own, (unsigned) caller->uid);
+        else if (all >= access->max_waiting)
+                (void) bus_reply_errorf(message, ERROR_LIMIT_EXCEEDED,
+                                        "%" PRIu64
+                                        " calls wait for polkit already: try again, or raise "
+                                        "MaxUnauthorized= in virt-hooks.conf",
+                                        all);
+        else
+                return true;
+        return false;
 }
 
 static void on_identified(sd_bus_message *message, Caller *caller, void *userdata) {
@@ -160,12 +173,7 @@ static void on_identified(sd_bus_message *message, Caller *caller, void *userdat
                 query_free(query);
                 return;
         }
-        if (!may_wait(query->access, caller)) {
-                (void) bus_reply_errorf(
-                        message, ERROR_LIMIT_EXCEEDED,
-                        "Too many calls of user %u wait for polkit already: wait for "
-                        "replies",
-                        (unsigned) caller->uid);
+        if (!may_wait(query->access, caller, message)) {
                 query_free(query);
                 return;
         }
@@ -241,6 +249,11 @@ void access_send_away(Access *access) {
                                         "The service is shutting down: call again when it is back");
                 query_free(query);
         }
+}
+
+void access_set_limits(Access *access, uint64_t waiting, uint64_t waiting_per_user) {
+        access->max_waiting = waiting;
+        access->max_per_user = waiting_per_user;
 }
 
 Access *access_free(Access *access) {

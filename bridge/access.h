@@ -18,13 +18,6 @@ typedef enum AccessAction {
         ACCESS_ACTION_MAX,
 } AccessAction;
 
-/*
- * Calls that wait for polkit, each with up to 16 descriptors that we hold for it: of one user, and
- * of all. Root's and our own do not wait.
- */
-#define ACCESS_PENDING_PER_USER_MAX 16U
-#define ACCESS_PENDING_MAX          128U
-
 typedef struct Access Access;
 
 /*
@@ -37,6 +30,12 @@ typedef int (*access_granted_t)(sd_bus_message *message, Caller *caller, void *u
 
 int access_new(Access **ret, sd_bus *bus, Callers *callers);
 Access *access_free(Access *access); /* takes NULL, returns NULL */
+
+/*
+ * How many calls may wait for polkit, each with up to 16 descriptors that we hold for it: in all,
+ * and of one user. Root's and our own do not wait.
+ */
+void access_set_limits(Access *access, uint64_t waiting, uint64_t waiting_per_user);
 
 /*
  * Asks whether the sender of MESSAGE may do ACTION, and then calls GRANTED, now or later, or

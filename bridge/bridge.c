@@ -104,6 +104,10 @@ int bridge_reload(Bridge *bridge) {
                                  .waiting = bridge->settings->max_waiting,
                                  .waiting_per_caller = bridge->settings->max_waiting_per_caller,
                          });
+        callers_set_limits(bridge->callers, bridge->settings->max_waiting,
+                           bridge->settings->max_waiting_per_caller);
+        access_set_limits(bridge->access, bridge->settings->max_unauthorized,
+                          bridge->settings->max_unauthorized_per_user);
         history_set_limits(bridge->history, bridge->settings->history_runs,
                            bridge->settings->history_size);
         bridge_bus_reloaded(bridge);

@@ -41,7 +41,6 @@ typedef struct Bridge {
         History *history;
         Status *status;
         TAILQ_HEAD(, Call) calls; /* all that have no reply yet */
-        unsigned n_intakes;       /* of them wait for their document */
 
         uint64_t n_runs, n_failures; /* that have ended since the start */
         bool stopping;

@@ -25,8 +25,7 @@ static void call_end_intake(Call *call) {
         if (!call->intake)
                 return;
         call->intake = intake_free(call->intake);
-        call->caller->waiting--;
-        call->bridge->n_intakes--;
+        queue_give_back(call->bridge->queue, call->caller);
 }
 
 Call *call_free(Call *call) {
@@ -536,27 +535,21 @@ static void on_document(Intake *intake, int r, Bytes *document, void *userdata) 
 /* A copy costs a process, and its caller may take its time: such calls wait, and count. */
 static int call_start_intake(Call *call, int fd, sd_bus_error *error) {
         Bridge *bridge = call->bridge;
-        bool full = bridge->n_intakes >= bridge->settings->max_waiting;
         int r;
 
-        if (full || call->caller->waiting >= bridge->settings->max_waiting_per_caller)
-                return bus_error_setf(
-                        error, ERROR_LIMIT_EXCEEDED,
-                        "The call about '%s' would have to wait for its document, and too many "
-                        "calls%s wait already: pass a sealed memfd, wait for replies, or raise "
-                        "%s= in virt-hooks.conf",
-                        call->request->object, full ? "" : " of this connection",
-                        full ? "MaxWaiting" : "MaxWaitingPerCaller");
+        r = queue_reserve(bridge->queue, call->caller, call->request->object, error);
+        if (r < 0)
+                return r;
         r = intake_new(&call->intake, bridge->event, fd, bridge->settings->document.size,
                        on_document, call);
-        if (r < 0)
+        if (r < 0) {
+                queue_give_back(bridge->queue, call->caller);
                 return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The document for '%s' cannot be copied (%s): pass a sealed memfd, or "
                         "call again",
                         call->request->object, strerror(-r));
-        call->caller->waiting++;
-        bridge->n_intakes++;
+        }
         return 1;
 }
 

@@ -24,6 +24,7 @@ struct ParkedCall {
         sd_bus_message *message;
         caller_identified_t identified;
         void *userdata;
+        bool counted; /* it is not its connection's first */
         ParkedCall *next;
 };
 
@@ -33,6 +34,8 @@ struct Callers {
         void *by_name; /* tsearch(3) */
         caller_gone_t gone;
         void *userdata;
+        unsigned n_parked; /* that are counted */
+        uint64_t max_parked, max_per_caller;
 };
 
 static int by_name(const void *a, const void *b) {
@@ -180,7 +183,10 @@ static void caller_unpark(Caller *caller, Caller *known) {
                 ParkedCall *parked = caller->parked;
 
                 caller->parked = parked->next;
-                caller->pending--;
+                if (parked->counted) {
+                        caller->waiting--;
+                        caller->callers->n_parked--;
+                }
                 parked->identified(parked->message, known, parked->userdata);
                 (void) parked_call_free(parked);
         }
@@ -211,6 +217,7 @@ static int caller_new(Callers *callers, const char *name, Caller **ret) {
         if (!caller)
                 return -ENOMEM;
         caller->references = 1;
+        caller->callers = callers;
         caller->name = strdup(name);
         if (!caller->name || !tsearch(caller, &callers->by_name, by_name))
                 return -ENOMEM;
@@ -242,11 +249,32 @@ static int caller_park(Caller *caller, sd_bus_message *message, caller_identifie
                 .message = sd_bus_message_ref(message),
                 .identified = identified,
                 .userdata = userdata,
+                .counted = caller->parked,
         };
         while (*last)
                 last = &(*last)->next;
         *last = parked;
-        caller->pending++;
+        if (parked->counted) {
+                caller->waiting++;
+                caller->callers->n_parked++;
+        }
+        return 0;
+}
+
+static int check_limits(const Callers *callers, const Caller *caller, sd_bus_error *error) {
+        if (callers->n_parked >= callers->max_parked)
+                return bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The bus is still to say who calls, and %u calls wait for that "
+                        "already: try again, or raise MaxWaiting= in virt-hooks.conf",
+                        callers->n_parked);
+        if (caller->waiting >= callers->max_per_caller)
+                return bus_error_setf(
+                        error, ERROR_LIMIT_EXCEEDED,
+                        "The bus is still to say who calls, and %u calls of this connection "
+                        "wait for that already: wait for replies, or raise "
+                        "MaxWaitingPerCaller= in virt-hooks.conf",
+                        caller->waiting);
         return 0;
 }
 
@@ -270,12 +298,11 @@ int callers_identify(Callers *callers, sd_bus_message *message, caller_identifie
                 return 0;
         }
 
-        if (caller->pending >= CALLER_PENDING_MAX)
-                return bus_error_setf(
-                        error, ERROR_LIMIT_EXCEEDED,
-                        "%u calls of this connection wait to be let in already: wait for replies",
-                        CALLER_PENDING_MAX);
-        if (!caller->parked) {
+        if (caller->parked) {
+                r = check_limits(callers, caller, error);
+                if (r < 0)
+                        return r;
+        } else if (!caller->query) {
                 r = sd_bus_call_method_async(callers->bus, &caller->query, "org.freedesktop.DBus",
                                              "/org/freedesktop/DBus", "org.freedesktop.DBus",
                                              "GetConnectionCredentials", on_credentials, caller,
@@ -284,6 +311,11 @@ int callers_identify(Callers *callers, sd_bus_message *message, caller_identifie
                         return r;
         }
         return caller_park(caller, message, identified, userdata);
+}
+
+void callers_set_limits(Callers *callers, uint64_t waiting, uint64_t waiting_per_caller) {
+        callers->max_parked = waiting;
+        callers->max_per_caller = waiting_per_caller;
 }
 
 static void callers_forget(Callers *callers, Caller *caller) {

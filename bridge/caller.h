@@ -15,12 +15,6 @@
 
 #define CALLER_ANCESTORS_MAX 32U
 
-/*
- * How many calls of a connection may wait for the bus or polkit to say who it is and what it may.
- *
- */
-#define CALLER_PENDING_MAX 256U
-
 typedef struct Caller {
         char *name; /* the connection's unique name */
         uid_t uid;
@@ -31,12 +25,12 @@ typedef struct Caller {
                                                   the first call */
         size_t n_ancestors;
 
-        unsigned waiting; /* its calls that wait in the queue or for their document; whoever lets
-                             them wait counts */
-        unsigned pending; /* its calls that wait to be let in */
+        unsigned waiting; /* its calls that wait in the queue, for their document, or here behind
+                             the first; whoever lets them wait counts */
         bool gone;        /* the connection is no more: nobody hears a reply */
         /* The rest is caller.c's own. */
         unsigned references;
+        struct Callers *callers;
         bool identified;
         sd_bus_slot *query;
         struct ParkedCall *parked;
@@ -70,6 +64,13 @@ typedef void (*caller_gone_t)(Caller *caller, void *userdata);
 
 int callers_new(Callers **ret, sd_bus *bus, caller_gone_t gone, void *userdata);
 Callers *callers_free(Callers *callers); /* takes NULL, returns NULL */
+
+/*
+ * How many calls may wait for the bus to say who sent them, in all and of a connection. The first
+ * of a connection is not counted: it waits for nothing else, and without it nobody would ever be
+ * known.
+ */
+void callers_set_limits(Callers *callers, uint64_t waiting, uint64_t waiting_per_caller);
 
 /*
  * Finds out who sent MESSAGE, and calls IDENTIFIED with it: before returning where that is known

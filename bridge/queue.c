@@ -41,7 +41,7 @@ struct Queue {
         QueueLimits limits;
         void *lanes;      /* tsearch(3) */
         TicketList ready; /* could run but for the cap, in order of arrival */
-        unsigned n_running, n_waiting;
+        unsigned n_running, n_waiting, n_reserved;
         uint64_t n_places; /* taken of limits.running */
         bool filling;
         unsigned visit;
@@ -124,7 +124,7 @@ static int check_deadlock(Queue *queue, const Lane *lane, Ticket *parent, sd_bus
 
 static int check_limits(const Queue *queue, const Caller *caller, const char *object,
                         sd_bus_error *error) {
-        if (queue->n_waiting >= queue->limits.waiting)
+        if (queue->n_waiting + queue->n_reserved >= queue->limits.waiting)
                 return bus_error_setf(
                         error, ERROR_LIMIT_EXCEEDED,
                         "The call about '%s' would have to wait, and %" PRIu64
@@ -256,6 +256,21 @@ int queue_enter(Queue *queue, Ticket **ret, HookType type, const char *object, C
         return 0;
 }
 
+int queue_reserve(Queue *queue, Caller *caller, const char *object, sd_bus_error *error) {
+        int r = check_limits(queue, caller, object, error);
+
+        if (r < 0)
+                return r;
+        queue->n_reserved++;
+        caller->waiting++;
+        return 0;
+}
+
+void queue_give_back(Queue *queue, Caller *caller) {
+        queue->n_reserved--;
+        caller->waiting--;
+}
+
 bool ticket_is_running(const Ticket *ticket) {
         return ticket->running;
 }
@@ -329,7 +344,7 @@ int queue_new(Queue **ret, queue_turn_t turn) {
 Queue *queue_free(Queue *queue) {
         if (!queue)
                 return NULL;
-        assert(queue->n_running == 0 && queue->n_waiting == 0);
+        assert(queue->n_running == 0 && queue->n_waiting == 0 && queue->n_reserved == 0);
         free(queue);
         return NULL;
 }

@@ -28,6 +28,14 @@ Queue *queue_free(Queue *queue); /* nobody may be in it; takes NULL, returns NUL
 
 void queue_set_limits(Queue *queue, const QueueLimits *limits);
 
+/*
+ * Takes a place among those that wait, for a call about OBJECT that cannot be lined up yet: its
+ * document is still to come. It is given back before the call enters. Returns 0, or a negative
+ * errno with *error set: LimitExceeded.
+ */
+int queue_reserve(Queue *queue, Caller *caller, const char *object, sd_bus_error *error);
+void queue_give_back(Queue *queue, Caller *caller);
+
 unsigned queue_running(const Queue *queue);
 unsigned queue_waiting(const Queue *queue);
 

@@ -47,6 +47,8 @@ typedef struct Settings {
         uint64_t max_running;     /* runs side by side */
         uint64_t max_waiting;     /* calls that wait, in all */
         uint64_t max_waiting_per_caller;
+        uint64_t max_unauthorized; /* calls that polkit has not let in yet, in all */
+        uint64_t max_unauthorized_per_user;
         DocumentLimits document;
         uint64_t max_output;   /* bytes of a filter's output */
         uint64_t max_stderr;   /* bytes kept of a script's stderr */

@@ -8,6 +8,7 @@ nobody: they drop text and runs.)
 
 import fcntl
 import os
+import signal
 
 import samples
 import tap
@@ -283,6 +284,66 @@ class Runs(CapsTestCase):
                     self.assert_limit(way(domain()).wait(), f"{setting}=")
                 self.let_through([call])
                 service.stop()
+
+    def send_unknown(self, service, *calls):
+        """Each a client and its guests. The service has all of them before the bus has told it who sends them."""
+        service.signal(signal.SIGSTOP)
+        sent = []
+        for client, guests in calls:
+            sent += [self.by_method(domain(guest), client=client, guest=guest) for guest in guests]
+            client.bus_call("GetId")  # the bus has passed them on
+        service.signal(signal.SIGCONT)
+        return sent
+
+    def test_new_connection(self):
+        """What comes before the bus has said whose it is waits behind the connection's first call."""
+        for setting in ("MaxWaitingPerCaller", "MaxWaiting"):
+            with self.subTest(setting=setting):
+                service = self.start(f"[Bridge]\n{setting}=3\n")
+                for count in (3, 4, 5):
+                    calls = self.send_unknown(service, (self.new_client(), [f"guest-{number}" for number in range(count)]))
+                    if count > 4:
+                        self.assert_limit(calls.pop().wait(), f"{setting}=", "who calls")
+                    self.wait_counts(len(calls), 0)
+                    self.let_through(calls)
+                service.stop()
+
+    def test_new_connections_together(self):
+        """MaxWaiting= is for all of them: a first call of each, and three more."""
+        service = self.start("[Bridge]\nMaxWaiting=3\n")
+        calls = self.send_unknown(service, (self.new_client(), "abc"), (self.new_client(), "def"))
+        self.assert_limit(calls.pop().wait(), "MaxWaiting=", "who calls")
+        self.wait_counts(5, 0)
+        self.let_through(calls)
+
+    def test_new_connections_take_nobodys_place(self):
+        """What waits for its turn and what is not let in yet are counted apart."""
+        service = self.start("[Bridge]\nMaxWaiting=1\n")
+        calls = [self.by_method(domain()), self.by_method(domain())]
+        self.wait_counts(1, 1)
+        calls += self.send_unknown(service, (self.new_client(), "ab"))
+        self.wait_counts(3, 1)
+        self.let_through(calls)
+
+    def test_copies_and_turns_are_counted_together(self):
+        """A call that waits for its document takes the place of one that waits for its turn."""
+        self.start_with_other("MaxWaiting=2")
+        reader, writer = self.pipe()
+        calls = [self.by_method(domain())]
+        self.wait_counts(2, 0)
+        slow = self.client.send_run("qemu", "slow", "start", reader)
+        calls.append(self.by_method(domain()))
+        self.wait_counts(2, 1)
+        for way in self.ways:
+            self.assert_limit(way(domain()).wait(), GUEST, "MaxWaiting=")
+        os.write(writer, domain("slow").encode())
+        os.close(writer)
+        self.wait_counts(3, 1)
+        calls.append(self.by_method(domain()))
+        self.wait_counts(3, 2)
+        self.assert_limit(self.by_method(domain()).wait(), GUEST, "MaxWaiting=")
+        self.let_through([*calls, slow])
+        self.end_other()
 
     def test_copies_count_as_waiting(self):
         """A document that does not come out of its pipe keeps a place, until its caller leaves."""

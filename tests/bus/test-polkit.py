@@ -234,6 +234,80 @@ class Table(PolkitTestCase):
             self.assert_table(user, FOR_ALL)
 
 
+# Sends so many calls at once, and prints what each comes to as soon as it has come.
+ASK_OFTEN = """
+import sys
+import gi
+gi.require_version("Gio", "2.0")
+from gi.repository import Gio, GLib
+flags = Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION
+bus = Gio.DBusConnection.new_for_address_sync(sys.argv[1], flags, None, None)
+loop, left = GLib.MainLoop(), int(sys.argv[3])
+def on_reply(connection, result):
+    global left
+    try:
+        connection.call_finish(result)
+        print("allowed", flush=True)
+    except GLib.Error as error:
+        print(error.message, flush=True)
+    left -= 1
+    if left == 0:
+        loop.quit()
+for number in range(left):
+    bus.call("org.virt.Hooks", "/org/virt/Hooks", "org.virt.Hooks", "Qemu",
+             GLib.Variant("(sssss)", ("web-01", "start", "", "", sys.argv[2])), None, 0, 2147483647, None, on_reply)
+loop.run()
+"""
+
+
+class Caps(PolkitTestCase):
+    """Calls that wait for polkit, which stands still: below the cap, at it, and above."""
+
+    def setUp(self):
+        super().setUp()
+        self.polkit = self.start_polkit()
+        self.start("[Bridge]\nMaxUnauthorized=5\nMaxUnauthorizedPerUser=3\n")
+        self.polkit.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.polkit.send_signal, signal.SIGCONT)
+
+    def asked(self):
+        """How many questions polkit has been sent."""
+        return sum(seen.member == "CheckAuthorization" for seen in self.monitor.seen)
+
+    def test_of_one_user(self):
+        for count in (2, 3):
+            before = self.asked()
+            asker = self.as_user(MEMBER, ASK_OFTEN, str(count))
+            wait_until(lambda: self.asked() == before + count, "all to be asked about")
+            self.polkit.send_signal(signal.SIGCONT)
+            self.assertEqual([asker.stdout.readline() for _ in range(count)], ["allowed\n"] * count)
+            self.polkit.send_signal(signal.SIGSTOP)
+        asker = self.as_user(MEMBER, ASK_OFTEN, "4")
+        self.assertIn("MaxUnauthorizedPerUser=", line := asker.stdout.readline())
+        self.assertIn("LimitExceeded", line)
+        # Another connection of that user has no more; another user has, and root does not wait.
+        self.assertIn("MaxUnauthorizedPerUser=", self.as_user(MEMBER, ASK_OFTEN, "1").stdout.readline())
+        another = self.as_user(DAEMON, ASK_OFTEN, "2")
+        wait_until(lambda: self.asked() == 2 + 3 + 3 + 2, "the other's to be asked about")
+        self.assert_return(self.client.hook("qemu", GUEST, "start", domain()))
+        self.polkit.send_signal(signal.SIGCONT)
+        self.assertEqual([asker.stdout.readline() for _ in range(3)] + [another.stdout.readline() for _ in range(2)],
+                         ["allowed\n"] * 5)
+
+    def test_of_all(self):
+        askers = [self.as_user(user, ASK_OFTEN, str(count)) for user, count in ((MEMBER, 2), (DAEMON, 2))]
+        wait_until(lambda: self.asked() == 4, "all to be asked about")
+        askers.append(self.as_user(PLAIN, ASK_OFTEN, "1"))
+        wait_until(lambda: self.asked() == 5, "the last to be asked about")
+        self.assertIn("MaxUnauthorized=", line := self.as_user(PLAIN, ASK_OFTEN, "1").stdout.readline())
+        self.assertIn("LimitExceeded", line)
+        self.assert_return(self.client.hook("qemu", GUEST, "start", domain()))
+        self.polkit.send_signal(signal.SIGCONT)
+        said = [askers[0].stdout.readline(), askers[0].stdout.readline(), askers[1].stdout.readline(), askers[1].stdout.readline()]
+        self.assertEqual(said, ["allowed\n"] * 4)
+        self.assertIn("AccessDenied", askers[2].stdout.readline())
+
+
 class Dialog(PolkitTestCase):
     def setUp(self):
         super().setUp()

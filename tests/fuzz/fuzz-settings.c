@@ -23,6 +23,8 @@ static void check_settings(const Settings *s) {
         check_range(s->max_running, 1, 100000);
         check_range(s->max_waiting, 0, 1000000);
         check_range(s->max_waiting_per_caller, 0, 1000000);
+        check_range(s->max_unauthorized, 0, 1000000);
+        check_range(s->max_unauthorized_per_user, 0, 1000000);
         check_range(s->document.size, 1024, 16 * MIB);
         check_range(s->document.depth, 4, 2048);
         check_range(s->max_output, 1024, 16 * MIB);
