@@ -7,6 +7,9 @@
 
 #include "bridge-bus.h"
 
+#include <assert.h>
+#include <strings.h>
+
 #include "bus-error.h"
 #include "bus-names.h"
 #include "call.h"
@@ -15,29 +18,20 @@
 #include "run-filter.h"
 #include "text.h"
 
-static int daemon_granted(sd_bus_message *message, Caller *caller, void *userdata,
-                          sd_bus_error *error) {
-        return call_method(userdata, message, caller, HOOK_DAEMON, error);
+/* Each type has a method of its name. */
+static HookType type_of_method(const char *member) {
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+                if (strcasecmp(hook_type_to_string(type), member) == 0)
+                        return type;
+        return HOOK_TYPE_INVALID;
 }
 
-static int qemu_granted(sd_bus_message *message, Caller *caller, void *userdata,
+static int hook_granted(sd_bus_message *message, Caller *caller, void *userdata,
                         sd_bus_error *error) {
-        return call_method(userdata, message, caller, HOOK_QEMU, error);
-}
+        HookType type = type_of_method(sd_bus_message_get_member(message));
 
-static int lxc_granted(sd_bus_message *message, Caller *caller, void *userdata,
-                       sd_bus_error *error) {
-        return call_method(userdata, message, caller, HOOK_LXC, error);
-}
-
-static int libxl_granted(sd_bus_message *message, Caller *caller, void *userdata,
-                         sd_bus_error *error) {
-        return call_method(userdata, message, caller, HOOK_LIBXL, error);
-}
-
-static int network_granted(sd_bus_message *message, Caller *caller, void *userdata,
-                           sd_bus_error *error) {
-        return call_method(userdata, message, caller, HOOK_NETWORK, error);
+        assert(type != HOOK_TYPE_INVALID);
+        return call_method(userdata, message, caller, type, error);
 }
 
 static int run_granted(sd_bus_message *message, Caller *caller, void *userdata,
@@ -139,34 +133,10 @@ static int method_get_run(sd_bus_message *message, void *userdata, sd_bus_error 
                             error);
 }
 
-static int method_daemon(sd_bus_message *message, void *userdata, sd_bus_error *error) {
+static int method_hook(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
 
-        return access_check(bridge->access, message, ACCESS_RUN, daemon_granted, bridge, error);
-}
-
-static int method_qemu(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        Bridge *bridge = userdata;
-
-        return access_check(bridge->access, message, ACCESS_RUN, qemu_granted, bridge, error);
-}
-
-static int method_lxc(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        Bridge *bridge = userdata;
-
-        return access_check(bridge->access, message, ACCESS_RUN, lxc_granted, bridge, error);
-}
-
-static int method_libxl(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        Bridge *bridge = userdata;
-
-        return access_check(bridge->access, message, ACCESS_RUN, libxl_granted, bridge, error);
-}
-
-static int method_network(sd_bus_message *message, void *userdata, sd_bus_error *error) {
-        Bridge *bridge = userdata;
-
-        return access_check(bridge->access, message, ACCESS_RUN, network_granted, bridge, error);
+        return access_check(bridge->access, message, ACCESS_RUN, hook_granted, bridge, error);
 }
 
 static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *error) {
@@ -329,27 +299,27 @@ static const sd_bus_vtable bridge_vtable[] = {
          */
         SD_BUS_METHOD_WITH_ARGS("Daemon",
                                 SD_BUS_ARGS("s", operation, "s", suboperation, "s", extra),
-                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_daemon,
+                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_hook,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Qemu",
                                 SD_BUS_ARGS("s", guest, "s", operation, "s", suboperation, "s",
                                             extra, "s", domain_xml),
-                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_qemu,
+                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_hook,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Lxc",
                                 SD_BUS_ARGS("s", guest, "s", operation, "s", suboperation, "s",
                                             extra, "s", domain_xml),
-                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_lxc,
+                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_hook,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Libxl",
                                 SD_BUS_ARGS("s", guest, "s", operation, "s", suboperation, "s",
                                             extra, "s", domain_xml),
-                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_libxl,
+                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_hook,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Network",
                                 SD_BUS_ARGS("s", network, "s", operation, "s", suboperation, "s",
                                             extra, "s", network_xml, "s", port_xml),
-                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_network,
+                                SD_BUS_RESULT("s", output, "u", scripts, "s", run), method_hook,
                                 SD_BUS_VTABLE_UNPRIVILEGED),
         SD_BUS_METHOD_WITH_ARGS("Run",
                                 SD_BUS_ARGS("s", type, "s", object, "s", operation, "s",

@@ -581,12 +581,13 @@ int call_raw(Bridge *bridge, sd_bus_message *message, Caller *caller, sd_bus_err
                 return r;
         arguments.lenient = options.lenient;
         arguments.type = hook_type_from_string(type);
-        if (arguments.type == HOOK_TYPE_INVALID)
-                return bus_error_setf(
-                        error, SD_BUS_ERROR_INVALID_ARGS,
-                        "There is no hook type '%.64s', for '%.255s': there are daemon, qemu, "
-                        "lxc, libxl and network",
-                        type, arguments.object);
+        if (arguments.type == HOOK_TYPE_INVALID) {
+                _cleanup_free_ char *names = hook_type_names();
+
+                return bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
+                                      "There is no hook type '%.64s', for '%.255s': there are %s",
+                                      type, arguments.object, names ? names : "others");
+        }
 
         r = call_new(bridge, message, caller, &call);
         if (r < 0)

@@ -95,7 +95,7 @@ const HookOperation *hook_operation_find(HookType type, const char *name) {
         return NULL;
 }
 
-char *hook_operation_names(HookType type) {
+static char *join(const char *const *names, size_t n) {
         char *text = NULL;
         size_t size;
         FILE *stream;
@@ -103,12 +103,25 @@ char *hook_operation_names(HookType type) {
         stream = open_memstream(&text, &size);
         if (!stream)
                 return NULL;
-        for (const HookOperation *o = hook_operation_next(NULL); o; o = hook_operation_next(o))
-                if (o->type == type)
-                        (void) fprintf(stream, "%s%s", ftell(stream) > 0 ? ", " : "", o->name);
+        for (size_t i = 0; i < n; i++)
+                (void) fprintf(stream, "%s%s", i > 0 ? ", " : "", names[i]);
         if (fclose(stream) != 0) {
                 free(text);
                 return NULL;
         }
         return text;
+}
+
+char *hook_type_names(void) {
+        return join(hook_types, HOOK_TYPE_MAX);
+}
+
+char *hook_operation_names(HookType type) {
+        const char *names[ELEMENTS(hook_operations)];
+        size_t n = 0;
+
+        for (const HookOperation *o = hook_operation_next(NULL); o; o = hook_operation_next(o))
+                if (o->type == type)
+                        names[n++] = o->name;
+        return join(names, n);
 }

@@ -3,7 +3,7 @@
 
 /*
  * What hooks there are: libvirt's types and operations, and what each of them means. One table,
- * hook.c, says it all; a new operation is a row there.
+ * hook.c, says it all; a new operation is a row there. CONTRIBUTING.md has what goes with it.
  *
  * Source: https://libvirt.org/hooks.html and libvirt's src/util/virhook.c.
  */
@@ -60,7 +60,8 @@ const HookOperation *hook_operation_find(HookType type, const char *name);
 const HookOperation *hook_operation_next(const HookOperation *operation);
 
 /*
- * The names of TYPE's operations, separated by ", ", for messages.
- * Returns the text's owner's copy: free() it. NULL where memory is short.
+ * The names of all types, or of TYPE's operations, separated by ", ", for messages.
+ * Ownership: the caller frees it. NULL where memory is short.
  */
+char *hook_type_names(void);
 char *hook_operation_names(HookType type);

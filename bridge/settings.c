@@ -191,11 +191,13 @@ static void open_section(Reader *reader, const Place *place, const char *name) {
                 reader->target = &reader->settings->scripts[type];
                 reader->fallback = &unset_limits;
         } else {
+                _cleanup_free_ char *names = hook_type_names();
+
                 reader->table = NULL;
                 add_fault(reader, place->file, place->line,
                           "there is no section [%s], ignoring it: there are [Bridge], [Scripts], "
-                          "[daemon], [qemu], [lxc], [libxl] and [network]",
-                          name);
+                          "and one each for %s",
+                          name, names ? names : "the types");
         }
 }
 

@@ -143,5 +143,8 @@ const char *life_walk(LifeWalk *walk, bool failed) {
                 turn(walk);
         if (walk->skip_port && operations[walk->at] && streq(operations[walk->at], "port-deleted"))
                 walk->at++;
+        /* Not every hypervisor has hooks for all that happens. */
+        while (operations[walk->at] && !hook_operation_find(walk->type, operations[walk->at]))
+                walk->at++;
         return operations[walk->at] ? operations[walk->at++] : NULL;
 }

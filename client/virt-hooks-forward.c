@@ -27,9 +27,9 @@ static void print_help(FILE *stream) {
                 "Usage: " PROGRAM " [--help] [--version]\n"
                 "       HOOKS-DIRECTORY/TYPE OBJECT OPERATION SUB-OPERATION EXTRA <DOCUMENT\n"
                 "\n"
-                "Takes the place of one of libvirt's hook scripts, as a link with its name (daemon,\n"
-                "qemu, lxc, libxl or network), and has virt-hooksd run the scripts. It is put there\n"
-                "by 'virt-hooks attach', and taken away by 'virt-hooks detach'.\n"
+                "Takes the place of one of libvirt's hook scripts, as a link with the name of its\n"
+                "type, and has virt-hooksd run the scripts. It is put there by 'virt-hooks attach',\n"
+                "and taken away by 'virt-hooks detach'.\n"
                 "\n"
                 "See virt-hooks-forward(8).\n",
                 stream);

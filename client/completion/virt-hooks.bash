@@ -3,35 +3,21 @@
 #
 # Completion of virt-hooks(1) for bash. It needs no function of the bash-completion package.
 
-# The operations of the type $1; of all types where that is none.
-_virt_hooks_operations() {
-    case $1 in
-    daemon) echo start shutdown reload ;;
-    qemu) echo prepare start started stopped release migrate restore reconnect attach ;;
-    lxc) echo prepare start started stopped release reconnect ;;
-    libxl) echo prepare start started stopped release migrate reconnect ;;
-    network) echo start started stopped port-created port-deleted updated ;;
-    *) echo prepare start started stopped release migrate restore reconnect attach shutdown reload \
-        port-created port-deleted updated ;;
-    esac
-}
-
-# The sub-operation of the operation $2 of the type $1.
-_virt_hooks_suboperation() {
-    case $1,$2 in
-    daemon,start | daemon,shutdown) echo - ;;
-    *,stopped | *,release) echo end ;;
-    *) echo begin ;;
-    esac
+# Column $1 of the table of operations, of those rows that have the type $2 and the operation $3 where these are not empty.
+_virt_hooks_table() {
+    local row
+    while read -r -a row; do
+        [[ ${2:-${row[0]}} == "${row[0]}" && ${3:-${row[1]}} == "${row[1]}" ]] && echo "${row[$1]}"
+    done <<'END'
+@OPERATIONS@
+END
 }
 
 # The extra arguments that libvirt gives with the operation $2 of the type $1.
 _virt_hooks_extra() {
+    _virt_hooks_table 3 "$1" "$2"
     case $1,$2 in
-    daemon,reload) echo SIGHUP ;;
-    daemon,*) echo "$2" ;;
-    qemu,release | lxc,release) echo - unknown shutdown destroyed crashed migrated saved failed daemon ;;
-    *) echo - ;;
+    qemu,release | lxc,release) echo unknown shutdown destroyed crashed migrated saved failed daemon ;;
     esac
 }
 
@@ -87,10 +73,10 @@ _virt_hooks_list() {
 # Offers values of the option $1. Returns 1 where it takes none.
 _virt_hooks_value() {
     case $1 in
-    --type) _virt_hooks_words "$types" ;;
+    --type) _virt_hooks_words "$(_virt_hooks_table 0)" ;;
     --object) _virt_hooks_words "$(_virt_hooks_objects "$type")" ;;
-    --operation) _virt_hooks_words "$(_virt_hooks_operations "$type")" ;;
-    --operations) _virt_hooks_list "$(_virt_hooks_operations "$type")" ;;
+    --operation) _virt_hooks_words "$(_virt_hooks_table 1 "$type")" ;;
+    --operations) _virt_hooks_list "$(_virt_hooks_table 1 "$type")" ;;
     --since | --until) _virt_hooks_words 'today yesterday now' ;;
     --xml | --port-xml) _virt_hooks_files '*.xml' ;;
     --config) _virt_hooks_files '*.conf' ;;
@@ -124,7 +110,6 @@ _virt_hooks_options() {
 _virt_hooks() {
     local program=$1 current remote='' command='' type='' word option value i
     local words=() bus=() arguments=()
-    local types='daemon qemu lxc libxl network'
     local commands='run monitor list history show cancel status scripts reload check rehearse attach detach help'
     local line=${COMP_LINE:0:COMP_POINT}
 
@@ -189,14 +174,14 @@ _virt_hooks() {
     esac
     case $command,${#arguments[@]} in
     ,* | help,0) _virt_hooks_words "$commands" ;;
-    run,0 | rehearse,0) _virt_hooks_words "$types" ;;
+    run,0 | rehearse,0) _virt_hooks_words "$(_virt_hooks_table 0)" ;;
     run,1) _virt_hooks_words "$(_virt_hooks_objects "$type")" ;;
-    run,2) _virt_hooks_words "$(_virt_hooks_operations "$type")" ;;
-    run,3) _virt_hooks_words "$(_virt_hooks_suboperation "$type" "${arguments[2]}")" ;;
+    run,2) _virt_hooks_words "$(_virt_hooks_table 1 "$type")" ;;
+    run,3) _virt_hooks_words "$(_virt_hooks_table 2 "$type" "${arguments[2]}")" ;;
     run,4) _virt_hooks_words "$(_virt_hooks_extra "$type" "${arguments[2]}")" ;;
     rehearse,1) _virt_hooks_files '*.xml' ;;
     check,*) _virt_hooks_files ;;
-    attach,* | detach,*) _virt_hooks_words "$types" ;;
+    attach,* | detach,*) _virt_hooks_words "$(_virt_hooks_table 0)" ;;
     cancel,0) _virt_hooks_words "$(_virt_hooks_runs list)" ;;
     show,0)
         _virt_hooks_words "$(

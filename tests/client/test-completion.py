@@ -12,10 +12,10 @@ import time
 
 from command import FACTOR, CommandTestCase, wait_until
 import tap
-from harness import TOP_BUILDDIR, TOP_SRCDIR
+from harness import TOP_BUILDDIR
 from samples import GUEST, NETWORK, OPERATIONS, RELEASE_REASONS, domain, network
 
-COMPLETION = os.path.join(TOP_SRCDIR, "client", "completion")
+COMPLETION = os.path.join(TOP_BUILDDIR, "client", "completion")
 KINDS = ["daemon", "qemu", "lxc", "libxl", "network"]
 BEGIN_OF_LINE, READY = "\x01", "r-e-a-d-y"
 
@@ -132,7 +132,7 @@ class Bash(Completion, CommandTestCase):
         super().setUp()
         environment = self.command_environment(PATH=f"{TOP_BUILDDIR}/client:{os.environ['PATH']}", PS1="", TERM="dumb", HOME=self.directory)
         self.shell = Shell(["bash", "--norc", "--noprofile", "-i"], environment,
-                           ["bind 'set enable-bracketed-paste off'", f". {COMPLETION}/virt-hooks.bash"])
+                           ["bind 'set enable-bracketed-paste off'", f". {COMPLETION}/virt-hooks"])
         self.addCleanup(self.shell.close)
 
     def offered(self, line):

@@ -10,7 +10,7 @@ import unittest
 from command import CommandTestCase, parse_json, wait_until
 import tap
 from harness import TOP_BUILDDIR, TOP_SRCDIR, VIRT_HOOKSD, read_text
-from samples import GUEST, NETWORK, domain, network, port
+from samples import GUEST, NETWORK, OPERATIONS, domain, network, port
 
 
 def source(*names):
@@ -164,6 +164,17 @@ class Settings(CommandTestCase):
         known = re.findall(r'(?m)^\s*\{ "(\w+)",\s+(?:NUMBER|SIZE|TIME|offsetof)', source("bridge", "settings.c"))
         described = self.described()
         self.assertEqual(sorted([*known, "HooksDirectories"]), sorted([*described["Bridge"], *described["Scripts"]]))
+
+
+class Interface(unittest.TestCase):
+    def test_operations(self):
+        """The table has all of them, with what is theirs."""
+        rows = [tuple(row.split(" Ta ")) for row in re.findall(r"(?m)^\.It ([a-z]+ Ta .*)$", chapter("org.virt.Hooks.5.in", "OPERATIONS"))]
+
+        def document(operation):
+            kind = {"daemon": "none", "network": "network"}.get(operation.kind, "domain")
+            return kind + (" and port" if operation.is_port else "") + (", filter" if operation.is_filter else "")
+        self.assertEqual(rows, [(each.kind, each.name, each.suboperation, each.extra, document(each), each.effect) for each in OPERATIONS])
 
 
 class Pages(unittest.TestCase):

@@ -115,6 +115,14 @@ static void test_effects_have_names(void **state) {
         assert_string_equal(hook_effect_to_string(HOOK_EFFECT_KILL), "kill");
 }
 
+static void test_types_are_listed_for_messages(void **state) {
+        char *names = hook_type_names();
+
+        assert_non_null(names);
+        assert_string_equal(names, "daemon, qemu, lxc, libxl, network");
+        free(names);
+}
+
 static void test_operations_are_listed_for_messages(void **state) {
         static const char *const lists[] = {
                 [HOOK_DAEMON] = "start, shutdown, reload",
@@ -142,6 +150,7 @@ int main(void) {
                 cmocka_unit_test(test_types_have_libvirts_names),
                 cmocka_unit_test(test_other_names_are_no_type),
                 cmocka_unit_test(test_effects_have_names),
+                cmocka_unit_test(test_types_are_listed_for_messages),
                 cmocka_unit_test(test_operations_are_listed_for_messages),
         };
 

@@ -61,57 +61,46 @@ _virt_hooks_objects() {
   _wanted objects expl 'guest or network' compadd -a values
 }
 
-_virt_hooks_types() {
-  local -a types=(
-    'daemon:a virtualization daemon'
-    'qemu:QEMU guests'
-    'lxc:LXC guests'
-    'libxl:Xen guests'
-    'network:virtual networks'
-  )
-  _describe -t types type types
+# Puts column $1 of the table of operations into $values, of those rows that have the type $2 and the operation $3 where these
+# are not empty.
+_virt_hooks_table() {
+  local -a row
+  values=()
+  while read -r -A row; do
+    [[ ${2:-$row[1]} == "$row[1]" && ${3:-$row[2]} == "$row[2]" ]] && values+=("$row[$1]")
+  done <<'END'
+@OPERATIONS@
+END
 }
 
-# Puts the operations of the type $1 into $operations; those of all types where that is none.
-_virt_hooks_find_operations() {
-  case $1 in
-    daemon) operations=(start shutdown reload) ;;
-    qemu) operations=(prepare start started stopped release migrate restore reconnect attach) ;;
-    lxc) operations=(prepare start started stopped release reconnect) ;;
-    libxl) operations=(prepare start started stopped release migrate reconnect) ;;
-    network) operations=(start started stopped port-created port-deleted updated) ;;
-    *) operations=(prepare start started stopped release migrate restore reconnect attach shutdown reload
-        port-created port-deleted updated) ;;
-  esac
+_virt_hooks_types() {
+  local -aU values
+  _virt_hooks_table 1
+  _wanted types expl type compadd -a values
 }
 
 _virt_hooks_operations() {
-  local -a operations
-  _virt_hooks_find_operations "${opt_args[--type]:-$line[1]}"
-  _wanted operations expl operation compadd -a operations
+  local -aU values
+  _virt_hooks_table 2 "${opt_args[--type]:-$line[1]}"
+  _wanted operations expl operation compadd -a values
 }
 
 _virt_hooks_operation_list() {
-  local -a operations
-  _virt_hooks_find_operations "$line[1]"
-  _values -s , operation $operations
+  local -aU values
+  _virt_hooks_table 2 "$line[1]"
+  _values -s , operation $values
 }
 
 _virt_hooks_suboperation() {
-  local -a values
-  case $line[1],$line[3] in
-    daemon,start | daemon,shutdown) values=(-) ;;
-    *,stopped | *,release) values=(end) ;;
-    *) values=(begin) ;;
-  esac
+  local -aU values
+  _virt_hooks_table 3 "$line[1]" "$line[3]"
   _wanted values expl sub-operation compadd -a values
 }
 
 _virt_hooks_extra() {
-  local -a values=(-)
+  local -aU values
+  _virt_hooks_table 4 "$line[1]" "$line[3]"
   case $line[1],$line[3] in
-    daemon,reload) values=(SIGHUP) ;;
-    daemon,*) values=($line[3]) ;;
     qemu,release | lxc,release)
       values+=(unknown shutdown destroyed crashed migrated saved failed 'from snapshot' daemon) ;;
   esac
