@@ -47,13 +47,23 @@ static int script_list_add(ScriptList *list, Script **ret) {
         return 0;
 }
 
+static void candidate_clear(Candidate *candidate) {
+        free(candidate->path);
+        free(candidate->name);
+}
+
 void candidate_list_clear(CandidateList *list) {
-        for (size_t i = 0; i < list->n; i++) {
-                free(list->candidates[i].path);
-                free(list->candidates[i].name);
-        }
+        for (size_t i = 0; i < list->n; i++)
+                candidate_clear(&list->candidates[i]);
         free(list->candidates);
         *list = (CandidateList){};
+}
+
+static void candidate_list_drop_first(CandidateList *list, size_t n) {
+        for (size_t i = 0; i < n; i++)
+                candidate_clear(&list->candidates[i]);
+        list->n -= n;
+        memmove(list->candidates, list->candidates + n, list->n * sizeof(Candidate));
 }
 
 /* DIRECTORY/NAME; NAME is below the hooks' directory. */
@@ -134,10 +144,11 @@ static int is_executable(const char *path, struct stat *ret_st) {
         return S_ISREG(ret_st->st_mode) && access(path, X_OK) == 0;
 }
 
-static int candidates_have_executable(const CandidateList *list) {
+/* Of those from FIRST on. */
+static int candidates_have_executable(const CandidateList *list, size_t first) {
         struct stat st;
 
-        for (size_t i = 0; i < list->n; i++) {
+        for (size_t i = first; i < list->n; i++) {
                 int r = is_executable(list->candidates[i].path, &st);
 
                 if (r != 0)
@@ -148,21 +159,21 @@ static int candidates_have_executable(const CandidateList *list) {
 
 /*
  * The candidates of the first directory that has TYPE; those of all directories that come before
- * have nothing executable. Returns 1, or 0 where no directory has it.
+ * have nothing executable. Returns 1; or 0 where no directory has it: then *ret is what lies in all
+ * of them, for whoever wonders why nothing runs.
  */
 static int find_candidates(const Scripts *scripts, HookType type, CandidateList *ret) {
         for (char *const *directory = scripts->directories; directory && *directory; directory++) {
-                CandidateList list = {};
+                size_t before = ret->n;
                 int r;
 
-                r = list_own(&list, *directory, type);
+                r = list_own(ret, *directory, type);
                 if (r >= 0)
-                        r = candidates_have_executable(&list);
+                        r = candidates_have_executable(ret, before);
                 if (r > 0) {
-                        *ret = list;
+                        candidate_list_drop_first(ret, before);
                         return 1;
                 }
-                candidate_list_clear(&list);
                 if (r < 0) {
                         log_error("%s: the scripts cannot be listed: %s", *directory, strerror(-r));
                         return r;
@@ -263,30 +274,14 @@ static int take_candidates(Scripts *scripts, CandidateList *candidates, bool pre
         return r;
 }
 
-/*
- * Where no directory has TYPE, what lies there all the same is of interest to whoever wonders why
- * nothing runs.
- */
-static int find_passed_over(Scripts *scripts, HookType type, CandidateList *ret) {
-        for (char *const *directory = scripts->directories; directory && *directory; directory++) {
-                int r = list_own(ret, *directory, type);
-
-                if (r < 0)
-                        return r;
-        }
-        return 0;
-}
-
 int scripts_find(Scripts *scripts, HookType type, bool all, ScriptList *ret) {
         bool present = !scripts->cached || scripts->present[type];
         CandidateList candidates = {};
         int r = 0;
 
         *ret = (ScriptList){};
-        if (present)
+        if (present || all)
                 r = find_candidates(scripts, type, &candidates);
-        if (r == 0 && (present || all))
-                r = find_passed_over(scripts, type, &candidates);
         if (r >= 0)
                 r = take_candidates(scripts, &candidates, present, all, ret);
         candidate_list_clear(&candidates);
