@@ -208,8 +208,6 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
             sd_bus_message_is_method_call(message, BRIDGE_INTERFACE, "GetRun") ||
             sd_bus_message_is_method_call(message, "org.freedesktop.DBus.Properties", NULL))
                 report_flush(userdata);
-        else if (sd_bus_message_is_method_call(message, NULL, NULL))
-                report_flush_outbox(userdata);
         return 0;
 }
 
