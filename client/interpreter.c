@@ -30,6 +30,7 @@ typedef struct Inspection {
         int fd;
         char head[HEAD_SIZE + 1]; /* a NUL follows */
         size_t size;
+        char *program; /* that interprets the script, when it was found */
 } Inspection;
 
 /* "sed -i OPTIONS SCRIPT FILE"; FILE is what links lead to, since sed(1) would replace a link. */
@@ -107,7 +108,7 @@ static char *missing_program_remedy(const Inspection *inspection, const char *na
 }
 
 /* The scripts' working directory is the root, so that is what other paths start at. */
-static bool check_program(const Inspection *inspection, const char *name, const char *arguments) {
+static bool check_program(Inspection *inspection, const char *name, const char *arguments) {
         _cleanup_free_ char *path = NULL, *word = NULL;
         int error;
 
@@ -115,8 +116,11 @@ static bool check_program(const Inspection *inspection, const char *name, const 
                 path = NULL;
                 return false;
         }
-        if (can_execute(path))
+        if (can_execute(path)) {
+                free(inspection->program);
+                inspection->program = TAKE_PTR(path);
                 return true;
+        }
         error = errno;
         if (error == EACCES) {
                 word = text_shell_word(path);
@@ -133,15 +137,13 @@ static bool check_program(const Inspection *inspection, const char *name, const 
 }
 
 /* env looks for NAME; REST are the words behind it. */
-static void check_env_program(const Inspection *inspection, const char *name, const char *rest) {
-        _cleanup_free_ char *found = NULL;
-
+static void check_env_program(Inspection *inspection, const char *name, const char *rest) {
         if (strchr(name, '/')) {
                 (void) check_program(inspection, name, rest);
                 return;
         }
-        found = find_program(name, SERVICE_PATH);
-        if (!found)
+        inspection->program = find_program(name, SERVICE_PATH);
+        if (!inspection->program)
                 findings_add(inspection->findings, inspection->subject, "no-interpreter",
                              missing_program_remedy(inspection, name, rest),
                              "env does not find %s in the PATH of a service (exit status 127)",
@@ -149,7 +151,7 @@ static void check_env_program(const Inspection *inspection, const char *name, co
 }
 
 /* The words that "env -S" makes of TEXT, up to the program's name. */
-static void check_env_words(const Inspection *inspection, char *text) {
+static void check_env_words(Inspection *inspection, char *text) {
         if (strpbrk(text, "'\"\\$")) /* env(1) does more with them than is worth following */
                 return;
         for (char *word = text + strspn(text, blanks); *word;) {
@@ -169,7 +171,7 @@ static void check_env_words(const Inspection *inspection, char *text) {
 }
 
 /* ARGUMENT is all that the kernel passes to env ENV: one word, whatever blanks it has. */
-static void check_env(const Inspection *inspection, const char *env, char *argument) {
+static void check_env(Inspection *inspection, const char *env, char *argument) {
         static const char long_option[] = "--split-string";
         size_t n = strcspn(argument, blanks);
 
@@ -202,7 +204,7 @@ static void check_env(const Inspection *inspection, const char *env, char *argum
 }
 
 /* LINE is what follows "#!", without the line's end. */
-static void check_line(const Inspection *inspection, char *line) {
+static void check_line(Inspection *inspection, char *line) {
         char *name = line + strspn(line, " \t"), *end = name + strcspn(name, " \t");
         char *argument = end + strspn(end, " \t");
 
@@ -216,8 +218,11 @@ static void check_line(const Inspection *inspection, char *line) {
                              "126)");
                 return;
         }
-        if (check_program(inspection, name, argument) && streq(last_element(name), "env"))
+        if (check_program(inspection, name, argument) && streq(last_element(name), "env")) {
+                free(inspection->program);
+                inspection->program = NULL;
                 check_env(inspection, name, argument);
+        }
 }
 
 /* START is the "#!". Returns false where even the interpreter's name is cut off. */
@@ -342,11 +347,12 @@ static void check_head(Inspection *inspection) {
                              "executed (exit status 126)");
 }
 
-void interpreter_check(const Subject *subject, Findings *findings) {
+void interpreter_check(const Subject *subject, Findings *findings, char **ret_program) {
         _cleanup_close_ int fd = open(subject->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         Inspection inspection = { .subject = subject, .findings = findings, .fd = fd };
         ssize_t n = fd < 0 ? -1 : read(fd, inspection.head, HEAD_SIZE);
 
+        *ret_program = NULL;
         if (n < 0) {
                 findings_add_unreadable(findings, subject, "read", errno);
                 return;
@@ -358,4 +364,5 @@ void interpreter_check(const Subject *subject, Findings *findings) {
                              "it is empty, so it cannot be executed (exit status 126)");
         else
                 check_head(&inspection);
+        *ret_program = inspection.program;
 }

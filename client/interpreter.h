@@ -10,5 +10,9 @@
 
 #include "findings.h"
 
-/* Adds why the kernel, or env, would not run the file at SUBJECT: it is a regular one. */
-void interpreter_check(const Subject *subject, Findings *findings);
+/*
+ * Adds why the kernel, or env, would not run the file at SUBJECT: it is a regular one. The program
+ * that would interpret it is then in *ret_program (free() it); NULL where there is none, or it
+ * cannot be found.
+ */
+void interpreter_check(const Subject *subject, Findings *findings, char **ret_program);

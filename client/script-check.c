@@ -14,6 +14,7 @@
 #include "hook-name.h"
 #include "interpreter.h"
 #include "safe-path.h"
+#include "script-syntax.h"
 #include "text.h"
 
 void script_check_link(const Subject *subject, int error, Findings *findings) {
@@ -110,6 +111,7 @@ static bool is_nobodys_business(const Subject *subject) {
 
 ScriptVerdict script_check(const Subject *subject, bool in_folder, bool strict, Findings *findings,
                            struct stat *ret_st) {
+        _cleanup_free_ char *program = NULL;
         struct stat link;
 
         if (lstat(subject->path, &link) < 0 && errno == ENOENT)
@@ -136,7 +138,9 @@ ScriptVerdict script_check(const Subject *subject, bool in_folder, bool strict, 
                              text_format("chmod +x %s", subject->word),
                              "it is not executable, so it does not run");
         }
-        interpreter_check(subject, findings);
+        interpreter_check(subject, findings, &program);
+        if (program)
+                script_syntax_check(subject, program, findings);
         check_mount(subject, findings);
         if (strict)
                 script_check_safety(subject, findings);

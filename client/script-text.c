@@ -12,16 +12,13 @@
 
 #include "text.h"
 
-#define SIZE_SEARCHED (1024U * 1024U)
-
-/* Returns the size of what is then in *RET, NUL-terminated; 0 where there is nothing. */
-static size_t read_text(const char *path, char **ret) {
+size_t script_text_read(const char *path, char **ret) {
         FILE *file = fopen(path, "re");
         size_t n = 0;
 
-        *ret = file ? malloc(SIZE_SEARCHED + 1) : NULL;
+        *ret = file ? malloc(SCRIPT_TEXT_MAX + 1) : NULL;
         if (*ret) {
-                n = fread(*ret, 1, SIZE_SEARCHED, file);
+                n = fread(*ret, 1, SCRIPT_TEXT_MAX, file);
                 (*ret)[n] = '\0';
         }
         if (file)
@@ -31,7 +28,7 @@ static size_t read_text(const char *path, char **ret) {
 
 bool script_text_has(const char *path, const char *text) {
         _cleanup_free_ char *script = NULL;
-        size_t n = read_text(path, &script);
+        size_t n = script_text_read(path, &script);
 
         return n > 0 && memmem(script, n, text, strlen(text));
 }
@@ -42,7 +39,7 @@ static bool goes_on(char c) {
 
 bool script_text_speaks_of(const char *path, const char *folder, const char *name) {
         _cleanup_free_ char *script = NULL;
-        size_t n = read_text(path, &script), length = strlen(folder);
+        size_t n = script_text_read(path, &script), length = strlen(folder);
         const char *p = script, *end = script + n;
 
         while (n > 0 && (p = memmem(p, (size_t) (end - p), folder, length))) {
@@ -60,7 +57,7 @@ bool script_text_speaks_of(const char *path, const char *folder, const char *nam
 static bool is_for_shell(const char *path) {
         _cleanup_free_ char *script = NULL;
 
-        if (read_text(path, &script) == 0 || strncmp(script, "#!", 2) != 0)
+        if (script_text_read(path, &script) == 0 || strncmp(script, "#!", 2) != 0)
                 return false;
         script[strcspn(script, "\n")] = '\0';
         return strstr(script, "sh") != NULL;

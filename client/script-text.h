@@ -6,8 +6,15 @@
  */
 
 #include <stdbool.h>
+#include <stddef.h>
 
-/* Whether the file at PATH has TEXT in its first MiB. What cannot be read has nothing. */
+#define SCRIPT_TEXT_MAX (1024U * 1024U) /* bytes that are looked at */
+
+/* Reads the file at PATH, no more than SCRIPT_TEXT_MAX. Ownership: the caller frees *ret, a string
+ * that may have NULs in it. Returns its size; 0 where there is nothing, or it cannot be read. */
+size_t script_text_read(const char *path, char **ret);
+
+/* Whether the file at PATH has TEXT in what is read of it. What cannot be read has nothing. */
 bool script_text_has(const char *path, const char *text);
 
 /*

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import unittest
@@ -329,6 +330,78 @@ class Files(CheckTestCase):
         loader = re.search(rb"/lib[^\0]*/ld-[^\0]*", program).group()
         self.script("qemu", program.replace(loader, loader[:-1] + b"X", 1))
         self.assert_fails_with(127, self.assert_one("qemu", "no-interpreter", "loader"))
+
+    def test_syntax(self):
+        """Of each shell that is here; nothing is executed for it."""
+        trace = self.path("trace")
+        for shell in ("sh", "bash", "dash", "zsh"):
+            if not shutil.which(shell):
+                continue
+            for line in (f"#!{shutil.which(shell)}", f"#!/usr/bin/env {shell}"):
+                with self.subTest(line=line):
+                    self.script("qemu", f"{line}\ntouch {trace}\nif [ \"$2\" = prepare ]; then\n    touch {trace}\nexit 0\n")
+                    finding = self.assert_one("qemu", "syntax-error", f" {shell} gives up")
+                    self.assertFalse(os.path.exists(trace))
+                    self.assertNotEqual(self.status_of_run(), 0)
+                    command, = re.findall("'(.* -n .*)'", finding["remedy"])
+                    self.assertNotEqual(subprocess.run(command, shell=True, stderr=subprocess.DEVNULL, check=False).returncode, 0)
+                    if os.path.exists(trace):
+                        os.unlink(trace)
+
+    def test_syntax_and_line(self):
+        self.script("qemu", "#!/bin/bash\n\nfi\n")
+        self.assert_one("qemu", "syntax-error", ": line 3: ")
+        self.script("qemu", "#!/bin/dash\n\nfi\n")
+        self.assert_one("qemu", "syntax-error", ": line 3: ")
+
+    def test_syntax_is_the_shells(self):
+        """What one understands another may not."""
+        text = "guests=(web-01 web-02)\n[[ ${guests[0]} == web-* ]]\n"
+        self.script("qemu", "#!/bin/bash\n" + text)
+        self.assert_fine()
+        self.script("qemu", "#!/bin/dash\n" + text)
+        self.assert_one("qemu", "syntax-error")
+
+    def test_syntax_that_is_odd_and_right(self):
+        for content in ("#!/bin/bash\nshopt -s extglob\ncase $1 in\n    !(web-*)) exit 0 ;;\nesac\n",
+                        "#!/bin/sh\necho hello\nexit 0\nthis is ( no longer ' for the shell; fi\n",
+                        "#!/bin/sh\nf() {\nexit 1\n}\nexit\n)(\n", b"#!/bin/sh\nexit\n\x7fELF\0\0(\xff\n",
+                        "#!/bin/sh\ncat <<EOF\nif then fi (\nEOF\n", "#!/bin/sh\n", "#!/bin/sh"):
+            with self.subTest(content=content):
+                self.script("qemu", content)
+                self.assert_fine()
+                self.assertEqual(self.status_of_run(), 0)
+
+    def test_exit_inside_of_something(self):
+        """What follows it is read nevertheless."""
+        self.script("qemu", "#!/bin/sh\nif [ \"$2\" = start ]; then\nexit 1\nfi\nif [ \"$2\" = stopped ]; then\nexit 0\n")
+        self.assert_one("qemu", "syntax-error")
+
+    def test_environment_of_the_shell(self):
+        """It is asked in an empty one: a file that is named there is not executed."""
+        trace = self.path("trace")
+        self.script("qemu", "#!/bin/bash\nexit 0\n")
+        for variable in ("BASH_ENV", "ENV", "ZDOTDIR"):
+            self.assert_fine(**{variable: self.write(self.path(".zshenv"), f"touch {trace}\n", 0o755)})
+        self.assert_fine(preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.script("qemu", "#!/bin/bash\nfi\n")
+        self.assertEqual(self.kinds(preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)), [("hooks/qemu", "syntax-error")])
+        self.assertFalse(os.path.exists(trace))
+
+    def test_shell_that_takes_long(self):
+        self.script("qemu", f"#!{self.script('sh', '#!/bin/sh%sexec sleep 1000%s' % (chr(10), chr(10)), directory=self.path('bin'))}\n")
+        self.assert_fine()
+
+    def test_shell_of_somebody_else(self):
+        """Root does not execute what others could change, not even to ask."""
+        trace = self.path("trace")
+        shell = self.script("sh", f"#!/bin/sh\ntouch {trace}\necho wrong >&2\nexit 2\n", directory=self.path("bin"))
+        self.script("qemu", f"#!{shell}\n")
+        self.assert_one("qemu", "syntax-error", "wrong")
+        os.unlink(trace)
+        os.chmod(shell, 0o777)
+        self.assert_fine()
+        self.assertFalse(os.path.exists(trace))
 
     def test_several_at_once(self):
         self.script("qemu", "#!/usr/bin/no-such-program\r\n", mode=0o644)

@@ -13,9 +13,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         const char *path = fuzz_file(data, size);
         const Subject subject = { .path = path, .word = path, .type = HOOK_QEMU };
         Findings *findings;
+        char *program;
 
         must(findings_new(&findings) == 0);
-        interpreter_check(&subject, findings);
+        interpreter_check(&subject, findings, &program);
+        free(program);
         for (int json = 0; json < 2; json++) {
                 _cleanup_free_ char *printed = NULL;
                 size_t printed_size;
