@@ -225,6 +225,8 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         const Start *start = userdata;
         int r = read_name_reply(reply);
 
+        if (sd_bus_is_open(sd_bus_message_get_bus(reply)) <= 0) /* the bridge hears of that */
+                return 0;
         if (r >= 0) {
                 (void) sd_notify(0, "READY=1\nSTATUS=Waiting for calls");
                 return 0;

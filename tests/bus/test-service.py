@@ -5,6 +5,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -90,6 +91,20 @@ class Options(ServiceTestCase):
         self.assertEqual(result.returncode, 1)
         self.assertNotEqual(result.stderr, "")
 
+    def test_bus_turns_away(self):
+        """Nobody is let in there, which is not for want of a policy."""
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.path("closed"))
+            listener.listen()
+            with subprocess.Popen([*WRAPPER, VIRT_HOOKSD, f"--address=unix:path={self.path('closed')}", f"--hooks-directory={self.hooks}"],
+                                  stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8") as process:
+                listener.accept()[0].close()
+                _, errors = process.communicate(timeout=20 * FACTOR)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("The connection to the bus is lost", errors)
+        self.assertNotIn("policy", errors)
+        self.assertNotIn(".conf", errors)
+
     def test_second_service(self):
         """The name is taken: the second one says so and leaves the first one alone."""
         self.start()
@@ -140,7 +155,7 @@ class Settings(ServiceTestCase):
         scripts = "Timeout=1min\nWarnAfter=30s\nKillAfter=5s\nOutputGrace=1500ms\nErrorGrace=200ms\n"
         service = self.start(
             f"[Bridge]\nHooksDirectories={self.hooks}\nRescan=always\nOwnership=strict\nMaxRunning=10\nMaxWaiting=10\n"
-            "MaxWaitingPerCaller=10\nMaxDocument=1M\nMaxDepth=64\nMaxOutput=1M\nMaxStderr=8K\nHistoryRuns=10\n"
+            "MaxWaitingPerCaller=10\nMaxUnauthorized=10\nMaxUnauthorizedPerUser=10\nMaxDocument=1M\nMaxDepth=64\nMaxOutput=1M\nMaxStderr=8K\nHistoryRuns=10\n"
             f"HistorySize=1M\nStopTimeout=5s\n[Scripts]\n{scripts}Timeout=infinity\n" +
             "".join(f"[{kind}]\n{scripts}" for kind in ("daemon", "qemu", "lxc", "libxl", "network")))
         self.assertNotIn("virt-hooks.conf:", service.stderr())

@@ -5,7 +5,7 @@ import ctypes
 import os
 
 CLONE_NEWNS = 0x20000
-MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 MNT_DETACH = 2
 
 
@@ -27,6 +27,11 @@ def enter_private_namespace():
 def mount(kind, target, data=None):
     _check(_libc().mount(kind.encode(), os.fsencode(target), kind.encode(), 0, data and data.encode()),
            f"mount -t {kind} {target}")
+
+
+def bind(source, target):
+    """The file `source` is found at `target`, too."""
+    _check(_libc().mount(os.fsencode(source), os.fsencode(target), None, MS_BIND, None), f"mount --bind {source} {target}")
 
 
 def cover(target, place):

@@ -3,22 +3,28 @@
 """Descriptors, processes and memory run out while many call: each call is answered, what runs is not touched, trouble of the
 service's own looks like no script's verdict, and when there is enough again all is as before."""
 
+import glob
 import os
 import pwd
+import random
 import resource
 import subprocess
+import tempfile
 import unittest
 from collections import Counter
 
 from load import AnsweredCall, Holdings, LoadTestCase, is_sanitized, wait_until
+import mounts
 import samples
 import tap
 from buses import DIES_WITH_TEST, IS_ROOT
 from client import ERROR, SIGNATURES
 from gi.repository import GLib
+from harness import read_text
 
-# root has no limit of processes. This account has none of its own anywhere.
-ACCOUNT = "games"
+
+# root has no limit of processes. Those of a user are counted wherever they run, so each run of this program has a user of its own.
+ACCOUNT = "virt-hooks-test"
 
 OWNER = f"""<policy user="{ACCOUNT}">
     <allow own="org.virt.Hooks"/>
@@ -59,8 +65,32 @@ print(dict(heard))
 """
 
 
+def add_account():
+    """For this program and its children. Returns the number."""
+    taken = {account.pw_uid for account in pwd.getpwall()}
+    for path in glob.glob("/proc/[0-9]*"):
+        try:
+            taken.add(os.stat(path).st_uid)
+        except FileNotFoundError:
+            pass
+    # None of these is given to people, and containers have them.
+    number = random.choice([number for number in range(61200, 65500) if number not in taken])
+    mounts.enter_private_namespace()
+    with tempfile.NamedTemporaryFile("w", prefix="virt-hooks-passwd-", encoding="utf-8") as file:
+        file.write(f"{read_text('/etc/passwd')}{ACCOUNT}:x:{number}:{number}::/nonexistent:/usr/sbin/nologin\n")
+        file.flush()
+        os.chmod(file.name, 0o644)
+        mounts.bind(file.name, "/etc/passwd")
+    return number
+
+
 class Shortage(LoadTestCase):
+    user = None
+
     def setUp(self):
+        if IS_ROOT and not Shortage.user:
+            number = add_account()
+            Shortage.user = ("setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups")
         super().setUp()
         self.callers = [self.new_caller() for _ in range(CLIENTS)]
 
@@ -142,9 +172,7 @@ class Descriptors(Shortage):
         self.script("qemu", "exit 0")
         service = self.start(prefix=("prlimit", "--nofile=200:200"))
         before = Holdings.of(service.process.pid)
-        account = pwd.getpwnam(ACCOUNT)
-        flood = subprocess.Popen([*DIES_WITH_TEST, "setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}",
-                                  "--clear-groups", "/usr/bin/python3", "-B", "-c", FLOOD, self.bus.address],
+        flood = subprocess.Popen([*DIES_WITH_TEST, *self.user, "/usr/bin/python3", "-B", "-c", FLOOD, self.bus.address],
                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding="utf-8")
         self.addCleanup(flood.communicate)
         self.addCleanup(flood.kill)
@@ -166,14 +194,12 @@ class Processes(Shortage):
         gate = self.gate()
         os.chmod(gate.path, 0o666)
         self.script("qemu", f'[ "$1" = last ] || {gate.wait}; exit 0')  # without a process more
-        account = pwd.getpwnam(ACCOUNT)
-        become = ("setpriv", f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups")
-        service = self.start(prefix=become)
+        service = self.start(prefix=self.user)
         before = Holdings.of(service.process.pid)
 
         def limit(soft):
             # As the same user: root may not everywhere.
-            subprocess.run([*become, "prlimit", f"--pid={service.process.pid}", f"--nproc={soft}:"], check=True)
+            subprocess.run([*self.user, "prlimit", f"--pid={service.process.pid}", f"--nproc={soft}:"], check=True)
         limit(10)
 
         # Nine scripts and the service: who comes after them hears so at once, while they run.
@@ -208,7 +234,7 @@ class Memory(Shortage):
         before = Holdings.of(service.process.pid)
         with open(f"/proc/{service.process.pid}/statm", encoding="ascii") as file:
             size = int(file.read().split()[0]) * resource.getpagesize()
-        before_it = self.limit(service, resource.RLIMIT_AS, size + (44 << 20))
+        before_it = self.limit(service, resource.RLIMIT_AS, size + (48 << 20))
         heard = self.outcomes(self.storm(self.document, side_by_side=60))
         self.assertLessEqual(heard.keys(), {"success", "LimitExceeded"})
         self.assertGreater(heard["LimitExceeded"], 0)
