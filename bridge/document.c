@@ -32,7 +32,11 @@
 #define PATH_LEVELS_DOMAIN 2U
 #define PATH_LEVELS        4U
 
-#define VALUE_MAX_SIZE 4096U /* no name or uuid is longer */
+/*
+ * No name, uuid or MAC address is longer: libvirt keeps files that are named after its objects.
+ * They go into signals and lists, and are kept with the history.
+ */
+#define VALUE_MAX_SIZE 255U
 
 typedef struct Parser {
         xmlParserCtxtPtr context;
@@ -138,13 +142,20 @@ static bool path_push(Parser *p, const char *name) {
 }
 
 static void take_mac(Parser *p, int n_attributes, const xmlChar **attributes) {
+        size_t size;
+
         for (int i = 0; i < n_attributes; i++, attributes += 5) {
                 /* localname, prefix, URI, value, end of the value */
                 if (!streq((const char *) attributes[0], "address") || attributes[1] ||
                     p->info->port_mac) /* the first one counts, as in XPath */
                         continue;
-                p->info->port_mac = strndup((const char *) attributes[3],
-                                            (size_t) (attributes[4] - attributes[3]));
+                size = (size_t) (attributes[4] - attributes[3]);
+                if (size > VALUE_MAX_SIZE) {
+                        parser_fail(p, -EBADMSG, "has a MAC address of more than %u bytes",
+                                    VALUE_MAX_SIZE);
+                        return;
+                }
+                p->info->port_mac = strndup((const char *) attributes[3], size);
                 if (!p->info->port_mac)
                         parser_fail(p, -ENOMEM, "could not be read");
         }

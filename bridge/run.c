@@ -181,7 +181,8 @@ size_t run_size(const Run *run) {
                 size += run->results[i].error_size + run->results[i].output_size;
         for (size_t i = 0; i < run->list.n; i++)
                 size += 2 * strlen(run->list.scripts[i].path);
-        return size + (run->message ? strlen(run->message) : 0) + 4 * (size_t) REQUEST_ARGUMENT_MAX;
+        /* The arguments, and whom the document is about. */
+        return size + (run->message ? strlen(run->message) : 0) + 7 * (size_t) REQUEST_ARGUMENT_MAX;
 }
 
 static void run_finish(Run *run) {

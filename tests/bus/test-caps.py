@@ -14,7 +14,7 @@ import samples
 import tap
 from client import wait_until
 from run_case import RunTestCase
-from samples import GUEST, NETWORK, domain, network, port
+from samples import GUEST, NETWORK, PORT_MAC, domain, network, port
 
 OTHER = "somebody-elses"
 
@@ -158,6 +158,20 @@ class Documents(CapsTestCase):
             else:
                 self.assert_limit(reply, NETWORK, "MaxDocument=")
         self.assertEqual(len(self.trace()), 3)
+        self.end_other()
+
+    def test_what_is_told_of_a_port(self):
+        """It goes into signals, and the answer to ListRuns has it of all runs: the bus cuts off who says too much."""
+        self.start_with_other("")
+        for size in (254, 255, 256, 3000000):
+            told = port().replace(PORT_MAC, "m" * size)
+            for _ in range(12):
+                reply = self.client.hook("network", NETWORK, "port-created", network(), told)
+                if size <= 255:
+                    self.assert_return(reply)
+                else:
+                    self.assert_error(reply, "InvalidDocument", NETWORK, "MAC address of more than 255 bytes")
+        self.assertEqual(len(self.assert_return(self.client.call("ListRuns", {})).values[0]), 25)
         self.end_other()
 
 

@@ -12,7 +12,7 @@
 /* Those of document.c. */
 #define ATTRIBUTES_MAX 256U
 #define NAMESPACES_MAX 1024U
-#define VALUE_MAX_SIZE 4096U
+#define VALUE_MAX_SIZE 255U
 
 xmlDocPtr tree_parse(const char *data, size_t size) {
         xmlParserCtxtPtr context = xmlNewParserCtxt();
@@ -81,7 +81,7 @@ static const Paths paths[] = {
 static bool is_plain(xmlDocPtr tree, const char *path) {
         _cleanup_free_ char *s = string_at(tree, path);
 
-        return !text_find_control(s);
+        return strlen(s) <= VALUE_MAX_SIZE && !text_find_control(s);
 }
 
 /* Whether the texts at PATH are as often there as they may be, short enough, and uuids if UUID. */

@@ -579,15 +579,38 @@ static void test_large_documents_are_read_across_pieces(void **state) {
 
 static void test_a_text_in_many_pieces_is_read_whole(void **state) {
         static const char end[] = "]]></name><uuid>" UUID "</uuid></domain>";
-        char *text = malloc(8192), name[2001];
+        char *text = malloc(8192), name[256];
 
         assert_non_null(text);
         memset(name, 'n', sizeof(name) - 1);
         name[sizeof(name) - 1] = '\0';
-        (void) snprintf(text, 8192, "<domain><name>%.500s<!-- -->%.500s<![CDATA[%.1000s%s", name,
-                        name, name, end);
+        (void) snprintf(text, 8192, "<domain><name>%.50s<!-- -->%.50s<![CDATA[%.155s%s", name, name,
+                        name, end);
         assert_good(text, name);
         free(text);
+}
+
+/* They are told to everybody who listens, and kept. */
+static void test_what_is_kept_of_a_port_is_short(void **state) {
+        static const char format[] = HOOK_DATA(
+                NETWORK
+                "<networkport><uuid>" PORT_UUID
+                "</uuid><owner><name>%.*s</name></owner><mac address='%.*s'/></networkport>");
+        char text[2048], value[257], *problem;
+        DocumentInfo info;
+
+        memset(value, 'v', sizeof(value));
+        (void) snprintf(text, sizeof(text), format, 255, value, 255, value);
+        assert_int_equal(
+                check_within(text, strlen(text), DOCUMENT_NETWORK, &wide_limits, &info, &problem),
+                0);
+        assert_int_equal(strlen(info.port_owner), 255);
+        assert_int_equal(strlen(info.port_mac), 255);
+        document_info_clear(&info);
+        (void) snprintf(text, sizeof(text), format, 256, value, 1, value);
+        assert_bad_network(text, "name or uuid of more than");
+        (void) snprintf(text, sizeof(text), format, 1, value, 256, value);
+        assert_bad_network(text, "MAC address of more than");
 }
 
 static void test_endless_names_are_refused(void **state) {
@@ -672,6 +695,7 @@ int main(void) {
                 sandboxed(test_hostile_documents_are_judged_at_once),
                 cmocka_unit_test(test_large_documents_are_read_across_pieces),
                 cmocka_unit_test(test_a_text_in_many_pieces_is_read_whole),
+                cmocka_unit_test(test_what_is_kept_of_a_port_is_short),
                 cmocka_unit_test(test_endless_names_are_refused),
                 sandboxed(test_nothing_is_printed),
                 cmocka_unit_test(test_complaints_are_short_and_sendable),
