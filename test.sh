@@ -163,6 +163,7 @@ stage 'build for valgrind' build "$work/valgrind" CFLAGS='-g -O0'
 check 'main paths under valgrind' "$work/valgrind" check TEST_TIMEOUT_FACTOR=10 VIRT_HOOKS_FUZZ_CALLS=1500 \
         VIRT_HOOKSD_WRAPPER='valgrind -q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --track-fds=no --trace-children=no' \
         TESTS='tests/bus/test-operations.py tests/bus/test-filters.py tests/bus/test-run.py tests/bus/test-recordings.py tests/bus/test-dbus-fuzz.py'
+check 'commands and forwarder under valgrind' "$work/valgrind" check TEST_TIMEOUT_FACTOR=10 TESTS=tests/client/test-memory.py
 if [ "$quick" = no ]; then
         stage 'build for a system' build "$work/system" --prefix=/usr --sysconfdir=/etc
         check 'tests in a booted systemd' "$work/system" check-machine TEST_TIMEOUT_FACTOR=3
