@@ -3,7 +3,6 @@
 """The error of a failed script, word for word as libvirt tells it."""
 
 import os
-import unittest
 from xml.sax.saxutils import escape
 
 import samples
@@ -11,7 +10,7 @@ import tap
 from harness import WRAPPER, HooksTestCase, failure_text, script_environment
 
 # It looks for the interpreter itself, and ends the program that it cannot go on with.
-not_under_valgrind = unittest.skipIf(WRAPPER, "valgrind does not leave it to the kernel what can be executed")
+not_under_valgrind = tap.leave_out_if(WRAPPER, "valgrind does not leave it to the kernel what can be executed")
 
 
 class ErrorText(HooksTestCase):

@@ -6,7 +6,6 @@ import os
 import resource
 import shlex
 import subprocess
-import unittest
 
 import samples
 import tap
@@ -139,7 +138,7 @@ class Process(HooksTestCase):
             masks = dict(line.split(":\t") for line in file.read().splitlines())
         self.assertEqual({name: int(mask, 16) for name, mask in masks.items()}, {"SigBlk": 0, "SigIgn": 0})
 
-    @unittest.skipIf(WRAPPER, "valgrind changes the limits of what it runs")
+    @tap.leave_out_if(WRAPPER, "valgrind changes the limits of what it runs")
     def test_limits_are_those_of_the_start(self):
         """The service may raise its own number of descriptors: scripts do not inherit that."""
         path = self.compile_probe()

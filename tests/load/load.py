@@ -13,7 +13,7 @@ sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 
 from client import FACTOR, Call, Client, wait_until  # noqa: E402
 from gi.repository import Gio, GLib  # noqa: E402
-from harness import HooksTestCase, read_text  # noqa: E402
+from harness import VIRT_HOOKSD, WRAPPER, HooksTestCase, read_text  # noqa: E402
 
 CALLS = int(os.environ.get("VIRT_HOOKS_TEST_CALLS", "10000"))
 
@@ -111,9 +111,13 @@ class Holdings:
         return cls(sorted(descriptors), children, memory)
 
 
-def is_sanitized(pid):
+def is_service_sanitized():
     """Such a program keeps what it frees: its memory says nothing. It tells of leaks when it ends."""
-    return "libasan" in read_text(f"/proc/{pid}/maps") or "valgrind" in read_text(f"/proc/{pid}/cmdline")
+    with open(VIRT_HOOKSD, "rb") as file:
+        return bool(WRAPPER) or b"__asan_init" in file.read()
+
+
+IS_SANITIZED = is_service_sanitized()
 
 
 class LoadTestCase(HooksTestCase):
@@ -157,5 +161,5 @@ def percentile(values, percent):
     return values[min(len(values) - 1, len(values) * percent // 100)]
 
 
-__all__ = ["CALLS", "FACTOR", "AnsweredCall", "Caller", "Holdings", "LoadTestCase", "RawClient", "hook_message", "is_sanitized",
+__all__ = ["CALLS", "FACTOR", "IS_SANITIZED", "AnsweredCall", "Caller", "Holdings", "LoadTestCase", "RawClient", "hook_message",
            "percentile", "wait_until"]

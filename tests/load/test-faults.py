@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections import Counter
 
-from load import CALLS, FACTOR, Holdings, LoadTestCase, hook_message, is_sanitized, wait_until
+from load import CALLS, FACTOR, IS_SANITIZED, Holdings, LoadTestCase, hook_message, wait_until
 import samples
 import tap
 from client import ERROR, Call
@@ -351,7 +351,7 @@ class Listeners(LoadTestCase):
                   f"{before.memory} KiB before, {after.memory} after")
         self.assertEqual((answered.count[self.RETURN], heard.count[self.SIGNAL]), (1 + runs, own_signals + 2 * runs))
         self.assertLess(longest, 10 * FACTOR)
-        if not is_sanitized(service.process.pid):
+        if not IS_SANITIZED:
             self.assertLess(after.memory - before.memory, 1024)
 
     @staticmethod

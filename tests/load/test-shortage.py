@@ -13,12 +13,12 @@ import tempfile
 import unittest
 from collections import Counter
 
-from load import AnsweredCall, Holdings, LoadTestCase, is_sanitized, wait_until
+from load import IS_SANITIZED, AnsweredCall, Holdings, LoadTestCase, wait_until
 import mounts
 import samples
 import tap
 from buses import DIES_WITH_TEST, IS_ROOT
-from client import ERROR, SIGNATURES
+from client import SIGNATURES
 from gi.repository import GLib
 from harness import read_text
 
@@ -224,13 +224,12 @@ class Memory(Shortage):
     def document(self, guest):
         return samples.large_domain(700000, guest)
 
+    @tap.leave_out_if(IS_SANITIZED, "a sanitized program cannot have a limit of address space")
     def test_storm(self):
         """Documents of 700,000 bytes, and no room for the sixty that are under way: the connection to the bus must not be lost."""
         gate = self.gate()
         self.script("qemu", f'[ "$1" != first ] || {gate.wait}; sleep 0.05; exit 0')
         service = self.start()
-        if is_sanitized(service.process.pid):
-            self.skipTest("a sanitized program cannot have a limit of address space")
         before = Holdings.of(service.process.pid)
         with open(f"/proc/{service.process.pid}/statm", encoding="ascii") as file:
             size = int(file.read().split()[0]) * resource.getpagesize()

@@ -18,7 +18,7 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 
-from load import CALLS, FACTOR, AnsweredCall, Holdings, LoadTestCase, hook_message, is_sanitized, percentile, wait_until
+from load import CALLS, FACTOR, IS_SANITIZED, AnsweredCall, Holdings, LoadTestCase, hook_message, percentile, wait_until
 import mounts  # noqa: E402 (buses.py knows where it lies)
 import samples
 import tap
@@ -312,7 +312,7 @@ class Storm(LoadTestCase):
         after = self.wait_trimmed(service, before)
 
         self.note(f"resident memory: {before.memory} KiB before, {middle.memory} after one half, {after.memory} after the other")
-        if not is_sanitized(pid):
+        if not IS_SANITIZED:
             self.assertLess(after.memory - middle.memory, MEMORY_SLACK)
         self.client.settle()
         self.check_answers(plan)
