@@ -13,15 +13,17 @@ typedef enum Turn {
         TURN_SKIP_PORT, /* it goes on without "port-deleted" */
 } Turn;
 
-/* Types whose objects live alike. */
-typedef enum Kind {
-        KIND_DAEMON,
-        KIND_GUEST,
-        KIND_NETWORK,
-} Kind;
+/* Sets of types whose objects live alike. */
+enum {
+        DAEMONS = 1U << HOOK_DAEMON,
+        XEN_GUESTS = 1U << HOOK_LIBXL,
+        OTHER_GUESTS = 1U << HOOK_QEMU | 1U << HOOK_LXC,
+        GUESTS = XEN_GUESTS | OTHER_GUESTS,
+        NETWORKS = 1U << HOOK_NETWORK,
+};
 
 typedef struct Consequence {
-        Kind kind;
+        unsigned types;
         const char *operation;
         Turn turn;
         const char *meaning;
@@ -29,24 +31,26 @@ typedef struct Consequence {
 
 /* clang-format off */
 static const Consequence consequences[] = {
-        { KIND_GUEST,   "prepare",      TURN_STOP,      "The guest is not started; stopped and release follow." },
-        { KIND_GUEST,   "start",        TURN_STOP,      "The guest is not started; stopped and release follow." },
-        { KIND_GUEST,   "started",      TURN_STOP,      "The guest, which runs by now, is killed; stopped and release follow." },
-        { KIND_GUEST,   "reconnect",    TURN_STOP,      "The running guest is killed; stopped and release follow." },
-        { KIND_GUEST,   "stopped",      TURN_ON,        "It is too late to change anything: the guest has ended." },
-        { KIND_GUEST,   "release",      TURN_ON,        "It is too late to change anything: the guest has ended." },
-        { KIND_GUEST,   "restore",      TURN_END,       "The guest is not restored; its saved state stays." },
-        { KIND_GUEST,   "migrate",      TURN_END,       "The migration to this host is refused; the guest stays where it is." },
-        { KIND_GUEST,   "attach",       TURN_END,       "The process is not taken over as a guest." },
-        { KIND_NETWORK, "start",        TURN_END,       "The network is not started." },
-        { KIND_NETWORK, "started",      TURN_END,       "The start fails, though the network's bridge stays up." },
-        { KIND_NETWORK, "port-created", TURN_SKIP_PORT, "The guest that wants the port is not started, or does not get the interface." },
-        { KIND_NETWORK, "updated",      TURN_ON,        "It is too late to change anything: the network is updated." },
-        { KIND_NETWORK, "port-deleted", TURN_ON,        "It is too late to change anything: the port is gone." },
-        { KIND_NETWORK, "stopped",      TURN_ON,        "It is too late to change anything: the network has ended." },
-        { KIND_DAEMON,  "start",        TURN_ON,        "The daemon logs it and goes on." },
-        { KIND_DAEMON,  "reload",       TURN_ON,        "The daemon logs it and goes on." },
-        { KIND_DAEMON,  "shutdown",     TURN_ON,        "The daemon logs it and goes on." },
+        { OTHER_GUESTS, "prepare",      TURN_STOP,      "The guest is not started; stopped and release follow." },
+        /* libxl takes back what it had prepared, and calls no hook for that. */
+        { XEN_GUESTS,   "prepare",      TURN_END,       "The guest is not started, and no other hook follows." },
+        { GUESTS,       "start",        TURN_STOP,      "The guest is not started; stopped and release follow." },
+        { GUESTS,       "started",      TURN_STOP,      "The guest, which runs by now, is killed; stopped and release follow." },
+        { GUESTS,       "reconnect",    TURN_STOP,      "The running guest is killed; stopped and release follow." },
+        { GUESTS,       "stopped",      TURN_ON,        "It is too late to change anything: the guest has ended." },
+        { GUESTS,       "release",      TURN_ON,        "It is too late to change anything: the guest has ended." },
+        { GUESTS,       "restore",      TURN_END,       "The guest is not restored; its saved state stays." },
+        { GUESTS,       "migrate",      TURN_END,       "The migration to this host is refused; the guest stays where it is." },
+        { GUESTS,       "attach",       TURN_END,       "The process is not taken over as a guest." },
+        { NETWORKS,     "start",        TURN_END,       "The network is not started." },
+        { NETWORKS,     "started",      TURN_END,       "The start fails, though the network's bridge stays up." },
+        { NETWORKS,     "port-created", TURN_SKIP_PORT, "The guest that wants the port is not started, or does not get the interface." },
+        { NETWORKS,     "updated",      TURN_ON,        "It is too late to change anything: the network is updated." },
+        { NETWORKS,     "port-deleted", TURN_ON,        "It is too late to change anything: the port is gone." },
+        { NETWORKS,     "stopped",      TURN_ON,        "It is too late to change anything: the network has ended." },
+        { DAEMONS,      "start",        TURN_ON,        "The daemon logs it and goes on." },
+        { DAEMONS,      "reload",       TURN_ON,        "The daemon logs it and goes on." },
+        { DAEMONS,      "shutdown",     TURN_ON,        "The daemon logs it and goes on." },
 };
 /* clang-format on */
 
@@ -63,36 +67,32 @@ static const char *const network[] = { "start",   "started",      "port-created"
 static const char *const daemon_life[] = { "start", "reload", "shutdown", NULL };
 
 static const struct {
-        Kind kind;
+        unsigned types;
         Life life;
 } lives[] = {
-        { KIND_GUEST,
+        { GUESTS,
           { "start", "a first start and stop",
             "The guest starts, outlives a restart of libvirtd, and stops.", first_start, true } },
-        { KIND_GUEST,
+        { GUESTS,
           { "managed-save", "a start from a managed save",
             "The guest goes on from where it was saved, and stops.", managed_save, true } },
-        { KIND_GUEST,
+        { GUESTS,
           { "migration", "a migration to this host", "The guest goes on on this host, and stops.",
             migration, true } },
-        { KIND_NETWORK,
+        { NETWORKS,
           { "network", "a start and stop", "The network starts, serves a guest, and stops.",
             network, true } },
-        { KIND_DAEMON,
+        { DAEMONS,
           { "daemon", "a start, reload and shutdown", "The daemon starts, reloads and ends.",
             daemon_life, true } },
 };
-
-static Kind kind_of(HookType type) {
-        return type == HOOK_DAEMON ? KIND_DAEMON : type == HOOK_NETWORK ? KIND_NETWORK : KIND_GUEST;
-}
 
 const Life *life_next(HookType type, const Life *life) {
         bool passed = !life;
 
         for (size_t i = 0; i < ELEMENTS(lives); i++) {
                 /* Not every hypervisor can save and migrate, nor has hooks for it. */
-                if (passed && lives[i].kind == kind_of(type) &&
+                if (passed && lives[i].types & 1U << type &&
                     hook_operation_find(type, lives[i].life.operations[0]))
                         return &lives[i].life;
                 passed |= &lives[i].life == life;
@@ -102,7 +102,7 @@ const Life *life_next(HookType type, const Life *life) {
 
 static const Consequence *find_consequence(HookType type, const char *operation) {
         for (size_t i = 0; i < ELEMENTS(consequences); i++)
-                if (consequences[i].kind == kind_of(type) &&
+                if (consequences[i].types & 1U << type &&
                     streq(consequences[i].operation, operation))
                         return &consequences[i];
         return NULL;

@@ -215,6 +215,24 @@ class Failures(RehearseTestCase):
             with self.subTest(operation=operation):
                 self.assertEqual(self.rehearse_failing("qemu", operation), lives)
 
+    def test_xen_guests(self):
+        """libxl calls no hook for what it takes back of a guest that was only prepared."""
+        end = ["stopped", "release"]
+        for operation, lives in {
+                "prepare": [["prepare"], ["migrate", "prepare"]],
+                "start": [[*START[:2], *end], [*MIGRATION[:3], *end]],
+                "started": [[*START[:3], *end], [*MIGRATION[:4], *end]],
+                "reconnect": [[*START[:4], *end], MIGRATION],
+                "migrate": [START, ["migrate"]]}.items():
+            with self.subTest(operation=operation):
+                self.assertEqual(self.rehearse_failing("libxl", operation), lives)
+
+    def test_containers(self):
+        end = ["stopped", "release"]
+        for n, operation in enumerate(START[:4], 1):
+            with self.subTest(operation=operation):
+                self.assertEqual(self.rehearse_failing("lxc", operation), [[*START[:n], *end]])
+
     def test_networks(self):
         for operation, life in {"start": ["start"], "started": ["start", "started"],
                                 "port-created": ["start", "started", "port-created", "updated", "stopped"],
@@ -245,7 +263,8 @@ class Failures(RehearseTestCase):
                       "  The guest is not started; stopped and release follow.\n", result.text)
 
     def test_meanings(self):
-        for kind, operations in {"qemu": [*START, "restore", "migrate", "attach"], "network": NETWORK, "daemon": DAEMON}.items():
+        for kind, operations in {"qemu": [*START, "restore", "migrate", "attach"], "lxc": START, "libxl": [*START, "migrate"], "network": NETWORK,
+                                 "daemon": DAEMON}.items():
             self.tracing(kind, "exit 1")
             for seen in self.rehearse_json(kind, f"--operations={','.join(operations)}"):
                 self.assertTrue(seen["meaning"].endswith("."), seen)
