@@ -63,7 +63,7 @@ int bytes_new_sealed(Bytes **ret, int fd, size_t max) {
         if (st.st_size == 0) /* nothing to map */
                 return bytes_new_take(ret, NULL, 0);
 
-        address = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+        address = mmap(NULL, (size_t) st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
         if (address == MAP_FAILED)
                 return -errno;
         mapping = malloc(sizeof(Mapping));

@@ -2,8 +2,8 @@
 
 /*
  * The check of a document: one pass of libxml2's SAX parser, no tree. It stops at the first thing
- * that is wrong. The parser gets all at once: fed piece by piece it looks for the end of each tag
- * before it reads it, and goes over each text twice.
+ * that is wrong. The parser fetches what it reads next: fed piece by piece it looks for the end of
+ * each tag before it reads it, and goes over each text twice; given all at once it makes a copy.
  */
 
 #include "document.h"
@@ -40,6 +40,8 @@
 
 typedef struct Parser {
         xmlParserCtxtPtr context;
+        xmlParserInputBufferPtr buffer; /* the context's */
+        const char *next, *end;         /* what is yet to be fetched */
         DocumentKind expected;
         const DocumentLimits *limits;
         DocumentInfo *info;
@@ -73,6 +75,37 @@ static void parser_fail(Parser *p, int r, const char *format, ...) {
         }
         va_end(arguments);
         xmlStopParser(p->context);
+}
+
+/*
+ * As XPath's string() has it, and so libvirt: the text of the element and of all that is inside it.
+ */
+static void on_text(void *userdata, const xmlChar *text, int size) {
+        Parser *p = userdata;
+        size_t length;
+        char *grown;
+
+        if (p->r < 0 || size <= 0)
+                return;
+        length = strlen(*p->value);
+        if (length + (size_t) size > VALUE_MAX_SIZE) {
+                parser_fail(p, -EBADMSG, "has a name or uuid of more than %u bytes",
+                            VALUE_MAX_SIZE);
+                return;
+        }
+        grown = realloc(*p->value, length + (size_t) size + 1);
+        if (!grown) {
+                parser_fail(p, -ENOMEM, "could not be read");
+                return;
+        }
+        *(char *) mempcpy(grown + length, text, (size_t) size) = '\0';
+        *p->value = grown;
+}
+
+/* Text is fetched and checked in any case; whether anybody looks at it is decided here. */
+static void listen_for_text(Parser *p, bool listen) {
+        p->context->sax->characters = p->context->sax->ignorableWhitespace =
+                p->context->sax->cdataBlock = listen ? on_text : NULL;
 }
 
 static const char *path_without_hook_data(Parser *p) {
@@ -220,6 +253,7 @@ static void on_start_element(void *userdata, const xmlChar *local_name, const xm
                 parser_fail(p, -ENOMEM, "could not be read");
         p->value = value;
         p->value_depth = p->depth;
+        listen_for_text(p, true);
 }
 
 static void uuid_ended(Parser *p) {
@@ -244,36 +278,11 @@ static void on_end_element(void *userdata, const xmlChar *local_name, const xmlC
                 if (p->value == &p->uuid)
                         uuid_ended(p);
                 p->value = NULL;
+                listen_for_text(p, false);
         }
         p->depth--;
         if (p->depth > 0 && p->depth <= p->levels)
                 p->path[p->path_ends[p->depth - 1]] = '\0';
-}
-
-/*
- * As XPath's string() has it, and so libvirt: the text of the element and of all that is inside it.
- *
- */
-static void on_text(void *userdata, const xmlChar *text, int size) {
-        Parser *p = userdata;
-        size_t length;
-        char *grown;
-
-        if (p->r < 0 || !p->value || size <= 0)
-                return;
-        length = strlen(*p->value);
-        if (length + (size_t) size > VALUE_MAX_SIZE) {
-                parser_fail(p, -EBADMSG, "has a name or uuid of more than %u bytes",
-                            VALUE_MAX_SIZE);
-                return;
-        }
-        grown = realloc(*p->value, length + (size_t) size + 1);
-        if (!grown) {
-                parser_fail(p, -ENOMEM, "could not be read");
-                return;
-        }
-        *(char *) mempcpy(grown + length, text, (size_t) size) = '\0';
-        *p->value = grown;
 }
 
 static void on_dtd(void *userdata, const xmlChar *name, const xmlChar *external_id,
@@ -304,16 +313,31 @@ static void on_error(void *userdata, xmlErrorPtr error) {
                 parser_not_well_formed(p, error);
 }
 
+/* Gives the parser the next bytes, SPACE at most. */
+static int on_fetch(void *userdata, char *buffer, int space) {
+        Parser *p = userdata;
+        size_t n = MIN((size_t) space, (size_t) (p->end - p->next));
+
+        memcpy(buffer, p->next, n);
+        p->next += n;
+        /* Or it would ask again at each step of the last 250 bytes, which are much of a small
+         * document, and prepare each time for the answer. */
+        if (p->next == p->end)
+                p->buffer->readcallback = NULL;
+        return (int) n;
+}
+
 static int parser_run(Parser *p, const char *data, size_t size) {
-        xmlParserInputBufferPtr buffer;
         xmlParserInputPtr input;
 
-        buffer = xmlParserInputBufferCreateMem(data, (int) size, XML_CHAR_ENCODING_NONE);
-        if (!buffer)
+        p->next = data;
+        p->end = data + size;
+        p->buffer = xmlParserInputBufferCreateIO(on_fetch, NULL, p, XML_CHAR_ENCODING_NONE);
+        if (!p->buffer)
                 return p->r = -ENOMEM;
-        input = xmlNewIOInputStream(p->context, buffer, XML_CHAR_ENCODING_NONE);
+        input = xmlNewIOInputStream(p->context, p->buffer, XML_CHAR_ENCODING_NONE);
         if (!input) {
-                xmlFreeParserInputBuffer(buffer);
+                xmlFreeParserInputBuffer(p->buffer);
                 return p->r = -ENOMEM;
         }
         if (inputPush(p->context, input) < 0) {
@@ -343,14 +367,28 @@ static bool starts_with_markup(const char *data, size_t size) {
 
 /* An attribute takes five bytes, and the parser reads none behind a '<': where the next one is near
  * there is nothing to count. */
-static bool has_crowded_tag(const char *data, size_t size) {
+#define NEAR (5 * (ssize_t) ATTRIBUTES_MAX)
+
+/* Whether any '<' has the next one, or the end, far away. */
+static bool has_wide_gap(const char *data, size_t size) {
         const char *p = memchr(data, '<', size), *end = data + size;
 
+        while (p && end - p > NEAR)
+                p = memrchr(p + 1, '<', NEAR);
+        return !p;
+}
+
+static bool has_crowded_tag(const char *data, size_t size) {
+        const char *p, *end = data + size;
+
+        if (!has_wide_gap(data, size))
+                return false;
+        p = memchr(data, '<', size);
         while (p && p < end) {
                 const char *next = memchr(p + 1, '<', (size_t) (end - p - 1));
                 size_t attributes;
 
-                if (!next || !markup_is_tag(p, end) || next - p > 5 * (ssize_t) ATTRIBUTES_MAX) {
+                if (!next || !markup_is_tag(p, end) || next - p > NEAR) {
                         next = markup_end(p, end, &attributes);
                         if (attributes > ATTRIBUTES_MAX)
                                 return true;
@@ -393,8 +431,6 @@ int document_check(const char *data, size_t size, DocumentKind expected,
                 .internalSubset = on_dtd,
                 .startElementNs = on_start_element,
                 .endElementNs = on_end_element,
-                .characters = on_text,
-                .cdataBlock = on_text,
                 .serror = on_error,
         };
         Parser p = {
