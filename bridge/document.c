@@ -14,7 +14,6 @@
 #include <libxml/parserInternals.h>
 #include <libxml/xmlerror.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <uuid.h>
 
 #include "markup.h"
@@ -69,11 +68,10 @@ static void parser_fail(Parser *p, int r, const char *format, ...) {
                 return;
         p->r = r;
         va_start(arguments, format);
-        if (vasprintf(&p->problem, format, arguments) < 0) {
-                p->problem = NULL;
-                p->r = -ENOMEM;
-        }
+        p->problem = text_vformat(format, arguments);
         va_end(arguments);
+        if (!p->problem)
+                p->r = -ENOMEM;
         xmlStopParser(p->context);
 }
 

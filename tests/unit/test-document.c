@@ -531,6 +531,11 @@ static const char *repeat(Sandbox *sandbox, const char *start, const char *part,
         return kept;
 }
 
+static void test_a_long_name_is_cut_between_characters(void **state) {
+        assert_bad(repeat(*state, "<a", "\xc3\xbc", 64, "/>"),
+                   "\xc3\xbc\xef\xbf\xbd>, not <domain>");
+}
+
 static void test_attributes_are_limited(void **state) {
         assert_good(repeat(*state, "<domain><name>web-01</name><uuid>" UUID "</uuid><a", " b#='>'",
                            256, "/></domain>"),
@@ -698,6 +703,7 @@ int main(void) {
                 cmocka_unit_test(test_the_size_is_limited),
                 cmocka_unit_test(test_the_depth_is_limited),
                 cmocka_unit_test(test_a_million_elements_inside_each_other_do_no_harm),
+                sandboxed(test_a_long_name_is_cut_between_characters),
                 sandboxed(test_attributes_are_limited),
                 sandboxed(test_namespaces_are_limited),
                 sandboxed(test_hostile_documents_are_judged_at_once),
