@@ -13,6 +13,7 @@
 #include "forwarder.h"
 #include "hook-name.h"
 #include "interpreter.h"
+#include "libvirt-call.h"
 #include "safe-path.h"
 #include "script-syntax.h"
 #include "text.h"
@@ -139,8 +140,10 @@ ScriptVerdict script_check(const Subject *subject, bool in_folder, bool strict, 
                              "it is not executable, so it does not run");
         }
         interpreter_check(subject, findings, &program);
-        if (program)
+        if (program) {
                 script_syntax_check(subject, program, findings);
+                libvirt_call_check(subject, program, findings);
+        }
         check_mount(subject, findings);
         if (strict)
                 script_check_safety(subject, findings);

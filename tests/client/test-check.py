@@ -11,7 +11,7 @@ import socket
 import subprocess
 import unittest
 
-from folder import IS_ROOT, NOBODY, TROUBLE, USAGE, VIRT_HOOKS, FolderTestCase, become_nobody
+from folder import IS_ROOT, NOBODY, TOP_SRCDIR, TROUBLE, USAGE, VIRT_HOOKS, FolderTestCase, become_nobody
 import tap
 
 SH = "#!/bin/sh\nexit 0\n"
@@ -415,6 +415,77 @@ class Files(CheckTestCase):
                                           b"#!/usr/bin/env --split-string", b"#!/\xff\xfe\n", b"#!/usr/bin/env \xff\n", b"\r\n#!\r\n")):
             self.script(f"qemu.d/{number}", content)
         self.assertGreater(len(self.check()), 10)
+
+
+class CallsToLibvirt(CheckTestCase):
+    """libvirt waits for the hook that calls it."""
+
+    CALLS = ("virsh list", "/usr/bin/virsh list", "if virsh domstate $1; then :; fi", "x=$(virsh list)", 'x="$(virsh list)"',
+             "x=`virsh list`", "echo | virsh define /dev/stdin", "true && virsh list", "timeout 5 virsh list", "sudo virsh list",
+             "LC_ALL=C virsh list", "x=$(date) virsh list", "( virsh list )", "{ virsh list; }", "f() { virsh list; }", "f() {\nvirsh list\n}",
+             "case $2 in\nprepare) virsh list ;;\nesac", "case $2 in prepare | start)\n  : ;;\n(*) virsh list\nesac", "! virsh list",
+             "while ! virsh list; do sleep 1; done", "for g in $(virsh list --name); do :; done", "'virsh' list",
+             "virsh list >/dev/null 2>&1", ">/dev/null virsh list", "cat <<EOF | virsh define /dev/stdin\ntext\nEOF",
+             "cat <<EOF\ntext\nEOF\nvirsh list", "cat <<-'EOF'\n\ttext\n\tEOF\nvirsh list", "x=$((1 + 2)); virsh list",
+             "x=${1:-a}; virsh list", "sleep 1 & virsh list", "( sleep 1 ) & virsh list", "virsh \\\n  list",
+             "echo 'it is # no comment'; virsh list", "virt-xml $1 --edit", "exec virsh list", "x=$(f | { read y && echo $y; }); virsh list",
+             "((true\nfalse) | cat) 3>&1\nvirsh list")
+    NO_CALLS = ("# virsh list", "true # virsh list", "echo virsh list", "echo 'virsh list'", 'echo "; virsh list"', "echo '\nvirsh list\n'",
+                "virt-hooks list", "virt-what", "cat <<EOF\nvirsh list\nEOF", "cat <<-EOF\n\tvirsh list\n\tEOF", "ssh host virsh list",
+                "systemd-run --no-block virsh list", "virsh list &", "(sleep 1; virsh list) &", "{ sleep 1; virsh list; } >/dev/null 2>&1 &",
+                "(sleep 1\nvirsh list\n) </dev/null &", "while sleep 1; do\nvirsh list\ndone &", "sleep 1 && virsh list &",
+                "nohup virsh list >/dev/null 2>&1 &", "virsh=/usr/bin/virsh", "case $1 in virsh) : ;; esac", "case $1 in\nvirsh | x) : ;;\nesac",
+                "for x in virsh list; do :; done", "command -v virsh-like", "my-virsh list", "virsh-x list", ": virsh", "echo a > virsh",
+                "echo \\\nvirsh list", "[ $1 = virsh ]", "logger \"the command 'virsh list'\"")
+
+    def test_shell(self):
+        for shell in ("sh", "bash"):
+            for text in self.CALLS:
+                with self.subTest(shell=shell, text=text):
+                    self.script("qemu", f"#!/bin/{shell}\n{text}\n")
+                    finding = self.assert_one("qemu", "calls-libvirt", "virsh" if "virsh" in text else "virt-xml")
+                    line = 2 + text[:re.search(r"virsh|virt-xml", text).start()].count("\n")
+                    self.assertIn(f"line {line} ", finding["problem"])
+            for text in self.NO_CALLS:
+                with self.subTest(shell=shell, text=text):
+                    self.script("qemu", f"#!/bin/{shell}\n{text}\n")
+                    self.assert_fine()
+
+    def test_bash(self):
+        for text in ("x=(a b)\nvirsh list", "[[ $2 == prepare ]] && virsh list", "cat <<< text; virsh list", "cat < <(virsh list)",
+                     "(( x = 1 << 2 ))\nvirsh list", "function f {\n  virsh list\n}", "x=$'it\\'s'; virsh list"):
+            with self.subTest(text=text):
+                self.script("qemu", f"#!/usr/bin/env bash\n{text}\n")
+                self.assert_one("qemu", "calls-libvirt")
+        for text in ("x=(\n  virsh\n  list\n)", "x+=(virsh list)", "cat <<< 'virsh list'", "virsh list &>/dev/null &"):
+            with self.subTest(text=text):
+                self.script("qemu", f"#!/bin/bash\n{text}\n")
+                self.assert_fine()
+
+    @unittest.skipUnless(os.path.exists("/usr/bin/python3"), "there is no /usr/bin/python3")
+    def test_python(self):
+        for text in ("import libvirt\nlibvirt.open(None)", "import libvirt\nc = libvirt.openReadOnly('qemu:///system')",
+                     "subprocess.run(['virsh', 'list'])", "subprocess.check_output([\"/usr/bin/virsh\", 'list'])", "os.system('virsh list')",
+                     "os.popen(\"virsh list\")"):
+            with self.subTest(text=text):
+                self.script("qemu", f"#!/usr/bin/python3\nimport os, subprocess\n{text}\n")
+                self.assert_one("qemu", "calls-libvirt", "libvirt.open" if "libvirt" in text else "virsh")
+        for text in ("import libvirtual", "# libvirt.open()", "'''\nlibvirt.open()\n'''", "subprocess.Popen(['virsh', 'list'])",
+                     "print('virsh list')", "x = ['virsh']", "log('do not use virsh')", "open('/etc/libvirt.open')"):
+            with self.subTest(text=text):
+                self.script("qemu", f"#!/usr/bin/python3\nimport os, subprocess\n{text}\n")
+                self.assert_fine()
+
+    def test_any_text(self):
+        """What is open at the end, or closed too often."""
+        for text in ("(" * 200, "$(" * 200, "`" * 99, '"' * 99, "'", "<<", "<<EOF", "<<EOF\n", "<<-EOF\n\t", "\\", "case", "case x in", "esac", ")" * 200, "}\nfi\ndone",
+                     "$((", "${", "((", "x=(", ">", "2>", "&", "&>", "<(", "\0virsh", "a" * 5000, "$'\\", '"$(`"'):
+            with self.subTest(text=text):
+                self.script("qemu", f"#!/bin/sh\nexit\n{text}")
+                self.assert_fine()
+
+    def test_samples(self):
+        self.assert_fine(os.path.join(TOP_SRCDIR, "examples", "hooks"), self.config("Ownership=libvirt"))
 
 
 class Safety(CheckTestCase):

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#pragma once
+
+/*
+ * The commands in the text of a shell script. They are found by where they stand, as far as that
+ * can be told without executing it: not in comments, quotes, here-documents or as arguments.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+typedef struct ShellCommand {
+        unsigned line; /* the first is 1 */
+        char name[32]; /* without its directory */
+} ShellCommand;
+
+/*
+ * The first command that the script waits for and whose name IS_WANTED, which gets it without its
+ * directory. Returns false where there is none, or the text cannot be followed.
+ */
+bool shell_commands_find(const char *text, size_t size, bool (*is_wanted)(const char *name),
+                         ShellCommand *ret);
