@@ -600,6 +600,17 @@ static int check_both_folders(const Planner *planner) {
         return r;
 }
 
+/* The folder is remembered from the first attach to the last detach. */
+static int plan_memory(Planner *planner) {
+        const Attachment *attachment = planner->task->attachment;
+        bool detach = planner->task->detach;
+
+        if (detach ? !planner->whole || !attachment->remembers : attachment->remembers)
+                return 0;
+        return add(detach ? &planner->last : &planner->first, ATTACH_LINK, detach,
+                   ATTACHMENT_FOLDER_PATH, attachment->own, NULL);
+}
+
 static int plan_all(Planner *planner) {
         AttachTask *task = planner->task;
         int r = 0;
@@ -607,8 +618,11 @@ static int plan_all(Planner *planner) {
         for (HookType type = 0; type < HOOK_TYPE_MAX && r >= 0; type++)
                 if (task->wanted[type])
                         r = plan_type(planner, type);
-        if (r >= 0 && (planner->first.n > 0 || planner->main.n > 0 || planner->last.n > 0))
+        if (r >= 0 && (planner->first.n > 0 || planner->main.n > 0 || planner->last.n > 0)) {
                 r = check_both_folders(planner);
+                if (r >= 0)
+                        r = plan_memory(planner);
+        }
         if (r >= 0 && (task->moved || (planner->whole && planner->main.n > 0)))
                 r = plan_others(planner);
         if (r >= 0 && task->moved) {

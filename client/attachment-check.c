@@ -113,11 +113,31 @@ static int check_detached(const Attachment *attachment, Findings *findings, Hook
         return r == -ENOMEM ? r : 0;
 }
 
+/* What was attached stays where it was when the settings change. */
+static void check_settings(const Attachment *attachment, Findings *findings) {
+        const char *folder = attachment_settings_folder(attachment);
+        const Subject subject = { attachment->own, "", HOOK_TYPE_INVALID };
+        bool named = false;
+
+        if (!attachment_has_other_settings(attachment))
+                return;
+        for (char **d = attachment->settings->hooks_directories; d && *d; d++)
+                named |= streq(*d, attachment->own);
+        findings_add(
+                findings, &subject, "other-settings",
+                strdup(folder ? "virt-hooks detach && virt-hooks attach" : "virt-hooks detach"),
+                "it has the scripts of libvirt's hooks that are attached, and the settings "
+                "name %s: %s",
+                named ? "another folder before it" : "it no more",
+                named ? "scripts there run in their place" : "none of them runs");
+}
+
 int attachment_check(Attachment *attachment, Findings *findings) {
         int r;
 
         r = check_half_done(attachment, findings);
         check_forwarder(attachment, findings);
+        check_settings(attachment, findings);
         for (HookType type = 0; type < HOOK_TYPE_MAX && r >= 0; type++)
                 if (attachment_has(attachment, type, NULL))
                         r = check_type(attachment, findings, type);

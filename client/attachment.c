@@ -3,7 +3,8 @@
 /*
  * A plan is on disk before its first step is taken, in the file that is the lock as well, and gone
  * when the last one is. Who finds one there takes it back. The file stays while a type is attached,
- * since the forwarder looks for the lock there.
+ * since the forwarder looks for the lock there. Beside it a link remembers the folder of the
+ * scripts: the settings may change. The plan makes and removes it with all else.
  *
  * What a hook sees that runs meanwhile: libvirt finds at each moment either the script in its place
  * or the forwarder. The forwarder waits for the lock, at most ten seconds, so it finds the scripts
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 
 #include "attach-journal.h"
+#include "attach-links.h"
 #include "complain.h"
 #include "forwarder.h"
 #include "hooks-lock.h"
@@ -40,18 +42,28 @@ static bool has_any(const Attachment *attachment) {
         return false;
 }
 
+/* Of an attachment whose links somebody has removed by hand. */
+static void forget_folder(const Attachment *attachment) {
+        _cleanup_free_ char *path = attach_path(attachment->root, ATTACHMENT_FOLDER_PATH);
+
+        if (path && !has_any(attachment))
+                (void) unlink(path);
+}
+
 /* The forwarder needs no lock where nothing is attached. */
-static void drop_unused_file(const Attachment *attachment) {
+static void drop_unused_files(const Attachment *attachment) {
         _cleanup_free_ char *path = attach_path(attachment->root, HOOKS_LOCK_PATH);
         struct stat st;
 
-        if (path && fstat(attachment->lock_fd, &st) == 0 && st.st_size == 0 && !has_any(attachment))
-                (void) unlink(path);
+        if (!path || fstat(attachment->lock_fd, &st) < 0 || st.st_size > 0 || has_any(attachment))
+                return;
+        forget_folder(attachment);
+        (void) unlink(path);
 }
 
 void attachment_unlock(Attachment *attachment) {
         if (attachment->lock_fd >= 0)
-                drop_unused_file(attachment);
+                drop_unused_files(attachment);
         attachment->lock_fd = close_fd(attachment->lock_fd);
 }
 
@@ -67,18 +79,50 @@ Attachment *attachment_free(Attachment *attachment) {
         return NULL;
 }
 
-static int take_folder(Attachment *attachment) {
+const char *attachment_settings_folder(const Attachment *attachment) {
+        for (char **d = attachment->settings->hooks_directories; d && *d; d++)
+                if (!streq(*d, LIBVIRT_HOOKS))
+                        return *d;
+        return NULL;
+}
+
+/* An attachment older than the link that remembers has the settings' folder. */
+static int find_folder(Attachment *attachment) {
+        _cleanup_free_ char *path = attach_path(attachment->root, ATTACHMENT_FOLDER_PATH);
+        const char *folder = attachment_settings_folder(attachment);
+        char target[PATH_MAX];
+        ssize_t n;
+
+        if (!path)
+                return -ENOMEM;
+        n = has_any(attachment) ? readlink(path, target, sizeof(target) - 1) : -1;
+        attachment->remembers = n > 0 && *target == '/';
+        if (attachment->remembers) {
+                target[n] = '\0';
+                folder = target;
+        }
+        return replace_string(&attachment->own, folder);
+}
+
+bool attachment_has_other_settings(const Attachment *attachment) {
+        const char *folder = attachment_settings_folder(attachment);
+        struct stat st, own;
+
+        if (!attachment->remembers || (folder && streq(folder, attachment->own)))
+                return false;
+        return !folder || folder_link_stat(attachment->root, folder, &st) < 0 ||
+               folder_link_stat(attachment->root, attachment->own, &own) < 0 ||
+               st.st_dev != own.st_dev || st.st_ino != own.st_ino;
+}
+
+static int load_settings(Attachment *attachment) {
         _cleanup_free_ char *file = attach_path(attachment->root, SETTINGS_FILE);
         int r;
 
         r = file ? settings_load(&attachment->settings, file, false) : -ENOMEM;
-        if (r < 0)
-                return r;
-        attachment->strict = attachment->settings->ownership == OWNERSHIP_STRICT;
-        for (char **d = attachment->settings->hooks_directories; d && *d; d++)
-                if (!streq(*d, LIBVIRT_HOOKS))
-                        return replace_string(&attachment->own, *d);
-        return 0;
+        if (r >= 0)
+                attachment->strict = attachment->settings->ownership == OWNERSHIP_STRICT;
+        return r;
 }
 
 int attachment_new(Attachment **ret, const char *root) {
@@ -95,7 +139,9 @@ int attachment_new(Attachment **ret, const char *root) {
                 .libvirt = strdup(LIBVIRT_HOOKS),
                 .lock_fd = -EBADF,
         };
-        r = attachment->root && attachment->libvirt ? take_folder(attachment) : -ENOMEM;
+        r = attachment->root && attachment->libvirt ? load_settings(attachment) : -ENOMEM;
+        if (r >= 0)
+                r = find_folder(attachment);
         if (r >= 0)
                 *ret = TAKE_PTR(attachment);
         return r;
@@ -158,6 +204,8 @@ static int settle(Attachment *attachment) {
         r = sync_folder(attachment, attachment->libvirt);
         if (r >= 0)
                 r = sync_folder(attachment, attachment->own);
+        if (r >= 0)
+                r = sync_folder(attachment, SYSCONFDIR "/virt-hooks");
         return r < 0 ? r : attach_journal_clear(attachment->lock_fd);
 }
 
@@ -346,6 +394,7 @@ static int explain_lock(const char *path, int r) {
 
 int attachment_lock(Attachment *attachment) {
         _cleanup_free_ char *path = attach_path(attachment->root, HOOKS_LOCK_PATH);
+        int r;
 
         if (!path) {
                 complain("out of memory");
@@ -354,7 +403,14 @@ int attachment_lock(Attachment *attachment) {
         attachment->lock_fd = hooks_lock(path, HOOKS_LOCK_MOVE, LOCK_TIMEOUT);
         if (attachment->lock_fd < 0)
                 return explain_lock(path, attachment->lock_fd);
-        return mend(attachment);
+        r = mend(attachment);
+        if (r < 0)
+                return r;
+        forget_folder(attachment);
+        r = find_folder(attachment); /* what has been taken back may have remembered another one */
+        if (r < 0)
+                complain("out of memory");
+        return r;
 }
 
 static const char *explain_step(int r) {

@@ -11,13 +11,17 @@
 #include "hook.h"
 #include "settings.h"
 
+/* While anything is attached: a symbolic link to the folder that has the scripts. */
+#define ATTACHMENT_FOLDER_PATH SYSCONFDIR "/virt-hooks/attach.folder"
+
 typedef struct Attachment {
         Settings *settings; /* the root's; their faults are not logged */
         char *root;         /* in front of all paths; "" where it is the real one */
-        char *libvirt; /* the folder that libvirt looks into, as seen from inside of the root */
-        char *own;     /* the settings' folder in which the scripts are when attached; NULL: none */
-        bool strict;   /* the service refuses scripts that others may change */
-        int lock_fd;   /* held; -EBADF while it is not */
+        char *libvirt;  /* the folder that libvirt looks into, as seen from inside of the root */
+        char *own;      /* the folder in which the scripts are when attached; NULL: none */
+        bool remembers; /* something is attached, and OWN is the folder that attach used then */
+        bool strict;    /* the service refuses scripts that others may change */
+        int lock_fd;    /* held; -EBADF while it is not */
 } Attachment;
 
 /* ROOT is NULL for the machine itself. Returns 0 or -ENOMEM. */
@@ -32,6 +36,15 @@ bool attachment_has(const Attachment *attachment, HookType type, char **ret_text
 
 /* Whether anybody has attached something and not detached all, or is at it. */
 bool attachment_has_state(const Attachment *attachment);
+
+/*
+ * The settings' folder for the scripts, as attach would use it now: the first that is not libvirt's
+ * own. NULL where there is none.
+ */
+const char *attachment_settings_folder(const Attachment *attachment);
+
+/* Whether something is attached, and the settings have another folder for the scripts by now. */
+bool attachment_has_other_settings(const Attachment *attachment);
 
 /* Whether an attach or detach did not come to its end. Who may not lock takes one that is under way
  * for such. */

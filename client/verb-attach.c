@@ -66,6 +66,8 @@ static void print_step(const AttachStep *step) {
 
         switch (step->kind) {
         case ATTACH_LINK:
+                if (streq(step->a, ATTACHMENT_FOLDER_PATH)) /* for us alone, as the lock */
+                        return;
                 r = step->backwards ? asprintf(&line, "remove the link %s", step->a)
                                     : asprintf(&line, "link %s to %s", step->a, step->b);
                 break;
@@ -163,6 +165,17 @@ static int report(const AttachTask *task, bool json) {
         return EXIT_SUCCESS;
 }
 
+/* Scripts of one folder are not mixed with those of another. */
+static int refuse_other_settings(const Attachment *attachment) {
+        const char *folder = attachment_settings_folder(attachment);
+
+        complain("the scripts of what is attached are in %s, and the settings have %s for them "
+                 "now: name the former first in HooksDirectories= of virt-hooks.conf(5), or run "
+                 "'virt-hooks detach' before you attach anew",
+                 attachment->own, folder ? folder : "no place");
+        return -EINVAL;
+}
+
 /* Makes ready for changes. Returns 0, or a negative errno, which has been told of. */
 static int prepare(Attachment *attachment, bool detach) {
         _cleanup_free_ char *hindrance = detach ? NULL : attachment_find_hindrance(attachment);
@@ -183,10 +196,12 @@ static int prepare(Attachment *attachment, bool detach) {
                          "first: run 'virt-hooks check'");
                 return -EBUSY;
         }
-        if (dry_run)
-                return 0;
-        r = attachment_make_folders(attachment);
-        return r < 0 ? r : attachment_lock(attachment);
+        r = dry_run ? 0 : attachment_make_folders(attachment);
+        if (r >= 0 && !dry_run)
+                r = attachment_lock(attachment);
+        if (r >= 0 && !detach && attachment_has_other_settings(attachment))
+                r = refuse_other_settings(attachment);
+        return r;
 }
 
 static int carry_out(Attachment *attachment, AttachTask *task, bool json) {

@@ -22,7 +22,8 @@ def made_path(name):
 
 SYSCONFDIR, SBINDIR = made_path("SYSCONFDIR"), made_path("SBINDIR")
 LIBVIRT, OWN = f"{SYSCONFDIR}/libvirt/hooks", f"{SYSCONFDIR}/virt-hooks/hooks"
-STATE, FORWARDER = f"{SYSCONFDIR}/virt-hooks/attach.state", f"{SBINDIR}/virt-hooks-forward"
+STATE, MEMORY = f"{SYSCONFDIR}/virt-hooks/attach.state", f"{SYSCONFDIR}/virt-hooks/attach.folder"
+FORWARDER = f"{SBINDIR}/virt-hooks-forward"
 KINDS = ("daemon", "qemu", "lxc", "libxl", "network")
 
 # All calls by which the command changes the disk, as strace(1) knows them.
@@ -124,6 +125,14 @@ class AttachTestCase(FolderTestCase):
         os.symlink(target, path)
         return path
 
+    def settings(self, *folders):
+        return self.write(f"{self.root}{SYSCONFDIR}/virt-hooks/virt-hooks.conf",
+                          "[Bridge]\n" + "".join(f"HooksDirectories={folder}\n" for folder in folders))
+
+    def memory(self):
+        """The folder that attach remembers; None where nothing is attached."""
+        return os.readlink(self.root + MEMORY) if os.path.islink(self.root + MEMORY) else None
+
     def state(self):
         """Both folders, whatever order they are read in."""
         return {folder: describe_tree(self.root + folder) for folder in (LIBVIRT, OWN)}
@@ -187,6 +196,7 @@ class AttachTestCase(FolderTestCase):
                 end = self.own + end.removeprefix(self.libvirt)
             self.assertEqual(self.in_root(f"{self.own}/{name}"), end, name)
         self.assertEqual(sorted(name for name in after[LIBVIRT] if name.startswith(".")), [])
+        self.assertEqual(self.memory(), OWN)
 
     def assert_guarded(self):
         """At any moment libvirt finds the script or the forwarder, and the forwarder finds the script. Each runs once."""

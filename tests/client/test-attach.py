@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from attachment import APPEND_NAME, CHANGES, FORWARDER, KINDS, LIBVIRT, OWN, STATE, SYSCONFDIR, AttachTestCase, Mover, describe
+from attachment import APPEND_NAME, CHANGES, FORWARDER, KINDS, LIBVIRT, MEMORY, OWN, STATE, SYSCONFDIR, AttachTestCase, Mover, describe
 from folder import FACTOR, IS_ROOT, TROUBLE, USAGE, VIRT_HOOKS, become_nobody
 import mounts
 import tap
@@ -31,7 +31,7 @@ class Attach(AttachTestCase):
         self.assertEqual(self.state(), attached)
         self.done("detach")
         self.assertEqual(self.state(), before)
-        self.assertFalse(os.path.exists(self.root + STATE))
+        self.assertEqual([path for path in (STATE, MEMORY) if os.path.lexists(self.root + path)], [])
         self.assertEqual(self.done("detach").text, "")
         self.assertEqual(self.state(), before)
 
@@ -59,6 +59,7 @@ class Attach(AttachTestCase):
             self.assertEqual(self.done(verb).lines, [line.replace("would be ", "") for line in would.lines])
             self.assertNotEqual(self.state(), before)
             self.assertEqual(os.path.exists(self.root + STATE), verb == "attach")
+            self.assertEqual(self.memory(), OWN if verb == "attach" else None)
 
     def test_reload(self):
         """libvirt knows of the types that had an executable script."""
@@ -218,13 +219,72 @@ class Attach(AttachTestCase):
     def test_settings(self):
         """Another folder for the scripts, in any order."""
         for number, listed in enumerate(((f"{SYSCONFDIR}/mine", LIBVIRT), (LIBVIRT, f"{SYSCONFDIR}/mine"))):
-            self.write(f"{self.root}{SYSCONFDIR}/virt-hooks/virt-hooks.conf",
-                       "[Bridge]\n" + "".join(f"HooksDirectories={folder}\n" for folder in listed))
+            self.settings(*listed)
             self.libvirts("qemu", f"#!/bin/sh\nexit {number}\n")
             self.done("attach")
+            self.assertEqual(self.memory(), f"{SYSCONFDIR}/mine")
             self.assertTrue(os.path.exists(f"{self.root}{SYSCONFDIR}/mine/qemu"))
             self.done("detach")
             self.assertFalse(os.path.lexists(f"{self.root}{SYSCONFDIR}/mine/qemu"))
+
+
+    def test_settings_that_change(self):
+        """What is attached is put back from where it is, and nothing is attached beside it."""
+        mine = f"{SYSCONFDIR}/mine"
+        self.make_layout()
+        before = self.state()
+        for listed in ((mine, OWN, LIBVIRT), (mine,), (LIBVIRT,)):
+            with self.subTest(listed=listed):
+                self.settings(OWN, LIBVIRT)
+                self.done("attach", "qemu", "lxc")
+                self.settings(*listed)
+                for words in (("attach",), ("attach", "qemu"), ("attach", "--dry-run")):
+                    self.refused(*words, words=[OWN, mine if mine in listed else "no place", "HooksDirectories=", "virt-hooks detach"])
+                self.done("detach", "--dry-run")
+                self.done("detach", "lxc", "qemu")
+                self.assertEqual((self.state(), self.memory()), (before, None))
+                self.assertFalse(os.path.lexists(self.root + mine))
+        self.settings(mine)
+        self.done("attach")
+        self.assertEqual(self.memory(), mine)
+        self.done("detach")
+        self.assertEqual(self.state()[LIBVIRT], before[LIBVIRT])
+
+    def test_settings_by_another_name(self):
+        """It is the same folder."""
+        self.libvirts("qemu")
+        self.done("attach", "qemu")
+        os.symlink("hooks", f"{self.root}{SYSCONFDIR}/virt-hooks/alias")
+        self.settings(f"{SYSCONFDIR}/virt-hooks/alias")
+        self.done("attach", "lxc")
+        self.done("detach")
+        self.assertIsNone(self.memory())
+
+    def test_attached_before_it_was_remembered(self):
+        """By a version that made no such link: the settings tell where the scripts are, and the next attach remembers it."""
+        self.make_layout()
+        before = self.state()
+        for verb in ("attach", "detach"):
+            self.done("attach", "qemu", "lxc")
+            os.unlink(self.root + MEMORY)
+            self.done("attach", "qemu")
+            self.assertIsNone(self.memory())
+            if verb == "attach":
+                self.done("attach")
+                self.assert_attached(before)
+            self.done("detach")
+            self.assertEqual(self.state(), before)
+
+    def test_memory_of_nothing(self):
+        """Somebody has removed the links to the forwarder by hand, and changed the settings."""
+        for verb in ("attach", "detach"):
+            self.settings(OWN)
+            self.done("attach", "qemu")
+            os.unlink(f"{self.libvirt}/qemu")
+            self.settings(f"{SYSCONFDIR}/mine")
+            self.done(verb, "network")
+            self.assertEqual(self.memory(), f"{SYSCONFDIR}/mine" if verb == "attach" else None)
+            self.done("detach")
 
 
 class Refused(AttachTestCase):
@@ -570,7 +630,9 @@ class Interrupted(AttachTestCase):
                 self.assertRegex(mended.complaint, rf"\A({TAKEN_BACK})?\Z")
                 self.assert_whole(self.whole if mender == ("attach",) else self.plain)
                 if mender == ("detach",):
-                    self.assertFalse(os.path.exists(self.root + STATE))
+                    self.assertEqual([path for path in (STATE, MEMORY) if os.path.lexists(self.root + path)], [])
+                else:
+                    self.assertEqual(self.memory(), OWN)
         self.assertGreater(killed, 30)
 
     def test_attach_killed_then_attach(self):
@@ -596,6 +658,17 @@ class Interrupted(AttachTestCase):
                     self.assert_guarded()
                     self.assertEqual(self.run_verb("detach").status, 0)
                     self.assert_whole(self.plain)
+
+    def test_settings_changed_after_the_kill(self):
+        """The plan knows where things were."""
+        for number in (1, 2, 3, 5, 8):
+            self.make_anew("detach")
+            self.settings(OWN)
+            self.strace("detach", "rename", number, "signal=KILL")
+            self.settings(f"{SYSCONFDIR}/mine")
+            self.assertEqual(self.run_verb("detach").status, 0)
+            self.assert_whole(self.plain)
+            self.assertIsNone(self.memory())
 
     def fail_everywhere(self, verb, error):
         failed = 0
@@ -700,6 +773,24 @@ class OfTheMachine(AttachTestCase):
         self.assertEqual([(finding["path"], finding["kind"]) for finding in findings],
                          [(f"{self.libvirt}/{kind}", "dangling-link") for kind in KINDS])
         self.assertIn("virt-hooks detach daemon", findings[0]["remedy"])
+
+    def test_other_settings(self):
+        """They have changed since; the remedy is what makes it good."""
+        self.libvirts("qemu")
+        self.done("attach", "qemu")
+        mine = f"{SYSCONFDIR}/mine"
+        for listed, words in (((mine, OWN, LIBVIRT), "run in their place"), ((mine, LIBVIRT), "none of them runs"),
+                              ((LIBVIRT,), "none of them runs")):
+            self.settings(*listed)
+            finding, = [each for each in self.check().objects if each["kind"] == "other-settings"]
+            self.assertEqual(finding["path"], OWN)
+            self.assertIn(words, finding["problem"])
+        self.settings(mine)
+        finding = self.check().objects[0]
+        subprocess.run(["sh", "-ec", finding["remedy"].replace("virt-hooks ", f"{VIRT_HOOKS} ")], check=True, stdout=subprocess.DEVNULL)
+        self.assertEqual(self.kinds(), [])
+        self.assertTrue(os.path.exists(f"{mine}/qemu"))
+        self.done("detach")
 
     def test_wrong_settings(self):
         """They are told once by each: as a finding, or in the log's words."""
