@@ -31,7 +31,7 @@ struct Intake {
         pid_t pid;
         int pid_fd, copy_fd;
         sd_event_source *source;
-        intake_done_t done;
+        intake_done_t done; /* NULL once nobody waits for the copy */
         void *userdata;
 };
 
@@ -105,6 +105,8 @@ static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void 
         if (pid < 0) /* somebody else waited for it: the copy may be anything */
                 log_error("The end of the copying of a document was lost: %m");
         intake->pid = 0;
+        if (!intake->done) /* the loop lets go of the source, and that of the intake */
+                return sd_event_source_set_floating(source, false);
         intake->source = sd_event_source_disable_unref(intake->source);
 
         if (WIFEXITED(status) && WEXITSTATUS(status) == COPY_OK)
@@ -156,17 +158,38 @@ int intake_new(Intake **ret, sd_event *event, int fd, uint64_t max, intake_done_
         return 0;
 }
 
+static void intake_destroy(void *userdata) {
+        Intake *intake = userdata;
+
+        close_fd(intake->pid_fd);
+        close_fd(intake->copy_fd);
+        free(intake);
+}
+
+/* A child that reads from a file system that has stopped cannot even be killed before that goes on.
+ */
+static bool leave_to_loop(Intake *intake) {
+        sd_event_source *source = intake->source;
+
+        if (!source || sd_event_source_set_floating(source, true) < 0)
+                return false;
+        (void) sd_event_source_set_destroy_callback(source, intake_destroy);
+        intake->done = NULL;
+        sd_event_source_unref(source); /* the loop keeps it, as long as there is a loop */
+        return true;
+}
+
 Intake *intake_free(Intake *intake) {
         if (!intake)
                 return NULL;
         if (intake->pid > 0) {
                 (void) kill(intake->pid, SIGKILL);
+                if (leave_to_loop(intake))
+                        return NULL;
                 while (waitpid(intake->pid, NULL, 0) < 0 && errno == EINTR)
                         ;
         }
         sd_event_source_disable_unref(intake->source);
-        close_fd(intake->pid_fd);
-        close_fd(intake->copy_fd);
-        free(intake);
+        intake_destroy(intake);
         return NULL;
 }

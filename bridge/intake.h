@@ -26,6 +26,7 @@ typedef void (*intake_done_t)(Intake *intake, int r, Bytes *document, void *user
 int intake_new(Intake **ret, sd_event *event, int fd, uint64_t max, intake_done_t done,
                void *userdata);
 
-Intake *intake_free(Intake *intake); /* ends the child; takes NULL, returns NULL */
+/* Ends the child; the event loop sees to what is left of it. Takes NULL, returns NULL. */
+Intake *intake_free(Intake *intake);
 
 DEFINE_CLEANUP(Intake, intake_free);

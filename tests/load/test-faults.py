@@ -2,11 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Ends and stops of all kinds in the middle of work: of the bus, of the service, of the clock, of who listens."""
 
+import ctypes
 import os
 import select
 import signal
 import subprocess
 import time
+import unittest
 from collections import Counter
 
 from load import CALLS, FACTOR, IS_SANITIZED, Holdings, LoadTestCase, hook_message, wait_until
@@ -15,7 +17,7 @@ import tap
 from client import ERROR, Call
 from forwarder import ForwardTestCase
 from gi.repository import Gio, GLib
-from harness import DIES_WITH_TEST, HooksTestCase, is_alive, read_text
+from harness import DIES_WITH_TEST, IS_ROOT, HooksTestCase, is_alive, read_text
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUESTS = 30
@@ -222,6 +224,31 @@ class EndsWhileBusIsStopped(EndsTestCase):
         self.note(f"{heard}")
         self.assertLessEqual(heard.keys(), {None, NO_REPLY})
         self.assertGreater(heard[NO_REPLY], 0)
+
+
+@unittest.skipUnless(IS_ROOT, "only root may trace whom it likes")
+class Copies(LoadTestCase):
+    PTRACE_SEIZE, WALL = 0x4206, 0x40000000
+
+    def test_reader_that_cannot_be_ended(self):
+        """As one that reads from a file system that has stopped: whoever waits for its end waits, but the service does not."""
+        service = self.start()
+        self.call_anything()
+        before = Holdings.of(service.process.pid)
+        reader, writer = os.pipe()
+        leaver = self.new_caller()
+        leaver.send_run("qemu", "web-01", "start", reader)
+        os.close(reader)
+        pid = int(wait_until(lambda: Holdings.of(service.process.pid).children, "the copy to begin")[0])
+        # Its end is its tracer's to see, and nobody else's before.
+        self.assertEqual(ctypes.CDLL(None, use_errno=True).ptrace(self.PTRACE_SEIZE, pid, None, None), 0, ctypes.get_errno())
+        leaver.close()
+        wait_until(lambda: read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] == "Z", "the reader to be killed")
+        for _ in range(3):
+            self.call_anything()
+        os.waitpid(pid, self.WALL)
+        self.wait_quiet(service, before)
+        os.close(writer)
 
 
 class Forwarded(ForwardTestCase):
