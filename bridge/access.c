@@ -13,7 +13,6 @@
 #include "bus-error.h"
 #include "bus-names.h"
 #include "descriptors.h"
-#include "log.h"
 #include "memory.h"
 
 static const char *const access_actions[ACCESS_ACTION_MAX] = {
@@ -53,19 +52,13 @@ static Query *query_free(Query *query) {
 
 DEFINE_CLEANUP(Query, query_free);
 
-static void query_fail(Query *query, int r, sd_bus_error *error) {
-        r = sd_bus_reply_method_errno(query->message, r, error);
-        if (r < 0)
-                log_warning("A call could not be answered, ignoring: %s", strerror(-r));
-}
-
 static void query_grant(Query *query, Caller *caller) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         int r;
 
         r = query->granted(query->message, caller, query->userdata, &error);
         if (r < 0)
-                query_fail(query, r, &error);
+                bus_reply_errno(query->message, r, &error);
 }
 
 static void query_deny(Query *query, const Caller *caller, const char *why) {

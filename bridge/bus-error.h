@@ -17,3 +17,6 @@ int bus_error_setf(sd_bus_error *error, const char *name, const char *format, ..
 /* As sd_bus_reply_method_errorf(), with the message made valid. Returns 0 or a negative errno. */
 _printf_(3, 4)
 int bus_reply_errorf(sd_bus_message *call, const char *name, const char *format, ...);
+
+/* As sd_bus_reply_method_errno(). A failure is logged. */
+void bus_reply_errno(sd_bus_message *call, int r, const sd_bus_error *error);

@@ -122,10 +122,8 @@ void call_drop(Call *call) {
         call_free(call);
 }
 
-static void call_reply_error(Call *call, int r, sd_bus_error *error) {
-        r = sd_bus_reply_method_errno(call->message, r, error);
-        if (r < 0)
-                log_warning("A call could not be answered, ignoring: %s", strerror(-r));
+static void call_reply_error(Call *call, int r, const sd_bus_error *error) {
+        bus_reply_errno(call->message, r, error);
         call->message = sd_bus_message_unref(call->message);
 }
 
@@ -249,6 +247,8 @@ static void on_run_done(Run *run, void *userdata) {
         int r;
 
         r = call->raw ? reply_raw(call) : reply_verdict(call);
+        if (!call->raw && memory_try_again(r)) /* the raw one has given its descriptors away */
+                r = reply_verdict(call);
         if (r < 0)
                 reply_without_result(call, r);
         call->message = sd_bus_message_unref(call->message);

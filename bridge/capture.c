@@ -35,6 +35,7 @@ static size_t head_append(Capture *capture, const char *data, size_t size) {
 
                 if (!grown) {
                         capture->head_max = capture->head_size;
+                        capture->is_short = true;
                         return 0;
                 }
                 capture->head = grown;
@@ -123,7 +124,7 @@ int capture_take_document(Capture *capture, Bytes **ret) {
 
         *ret = NULL;
         if (capture_lost(capture) > 0)
-                return -E2BIG;
+                return capture->is_short ? -ENOMEM : -E2BIG;
         if (size == 0 || text_is_blank(capture->head, size))
                 return 0;
         return bytes_new_take(ret, TAKE_PTR(capture->head), size);

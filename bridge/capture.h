@@ -21,6 +21,7 @@ typedef struct Capture {
         char *tail; /* a ring of tail_max bytes; the next byte goes to tail_at */
         size_t tail_at, tail_size;
         uint64_t total; /* all that was written */
+        bool is_short;  /* some of it is lost because memory was short */
 } Capture;
 
 /* Frees what is kept; the caps stay, and the capture can be used again. */
@@ -40,6 +41,6 @@ int capture_text(const Capture *capture, char **ret, size_t *ret_size);
 
 /*
  * Takes the head away, up to its first NUL, as a document: *ret is NULL where that is blank.
- * Returns 0; -E2BIG where something is missing; or -ENOMEM.
+ * Returns 0; -E2BIG where something is missing; or -ENOMEM, also where memory was short before.
  */
 int capture_take_document(Capture *capture, Bytes **ret);

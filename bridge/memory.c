@@ -43,9 +43,28 @@ static bool is_counted(void) {
         return strict || has_limit(RLIMIT_AS) || has_limit(RLIMIT_DATA);
 }
 
+/* A reply, two signals and the text in them. */
+#define LAST_RESERVE ((size_t) 64 * 1024)
+
+static char *last_reserve;
+
+bool memory_try_again(int r) {
+        bool had_some = last_reserve != NULL;
+
+        if (r != -ENOMEM)
+                return false;
+        free(last_reserve);
+        last_reserve = NULL;
+        return had_some;
+}
+
 bool memory_is_short(void) {
         void *p;
 
+        if (!last_reserve)
+                last_reserve = malloc(LAST_RESERVE);
+        if (!last_reserve)
+                return true;
         if (!is_counted())
                 return false;
         p = mmap(NULL, RESERVE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -3,10 +3,17 @@
 
 /*
  * Memory that is kept for the bus. sd-bus gives up the connection when a message does not fit, and
- * with it all calls that wait for their replies.
+ * with it all calls that wait for their replies. And a little for what must be said of calls that
+ * were let in, whatever happens.
  */
 
 #include <stdbool.h>
 
 /* Whether the next message might not fit, so that no call should be let in. */
 bool memory_is_short(void);
+
+/*
+ * Whether what failed with the negative errno R is worth a second attempt: memory was short, and
+ * what memory_is_short() has kept for this is let go now.
+ */
+bool memory_try_again(int r);

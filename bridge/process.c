@@ -482,8 +482,9 @@ static int start(Process *process, const ProcessSpec *spec) {
                 return r;
         if (birth.cgroup_fd < 0)
                 process->cgroup = NULL;
-        return sd_event_add_io(process->event, &process->pid_source, process->pid_fd, EPOLLIN,
-                               on_child_exit, process);
+        r = sd_event_add_io(process->event, &process->pid_source, process->pid_fd, EPOLLIN,
+                            on_child_exit, process);
+        return r < 0 ? -ECANCELED : 0;
 }
 
 int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, process_done_t done,

@@ -76,7 +76,8 @@ struct Process {
  * descriptor but the three standard ones, the limits that we were started with. A file
  * that cannot be executed is a child that ends with 127 (there is none) or 126 and says so on its
  * standard error, as libvirt has it. Returns 0; or a negative errno where we ourselves could not:
- * -EAGAIN, -ENOMEM, -EMFILE, -ENFILE: nothing was run.
+ * -EAGAIN, -ENOMEM, -EMFILE, -ENFILE: nothing was run; -ECANCELED: it had begun, but its end could
+ * not be watched, and it was killed.
  */
 int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, process_done_t done,
                   void *userdata);

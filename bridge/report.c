@@ -16,6 +16,7 @@
 #include "bus-names.h"
 #include "journal.h"
 #include "log.h"
+#include "memory.h"
 #include "run-bus.h"
 
 #define TIMER_ACCURACY 100U /* microseconds */
@@ -42,6 +43,8 @@ struct Report {
 static void report_send(Report *report, sd_bus_message *signal) {
         int r = sd_bus_send(report->bus, signal, NULL);
 
+        if (memory_try_again(r))
+                r = sd_bus_send(report->bus, signal, NULL);
         if (r < 0)
                 log_warning("A %s could not be sent, ignoring: %s",
                             sd_bus_message_get_member(signal), strerror(-r));
@@ -88,7 +91,6 @@ static int new_signal(Report *report, sd_bus_message **ret, const char *name, co
         const Request *request = run->request;
         int r;
 
-        report->sequence++;
         r = sd_bus_message_new_signal(report->bus, ret, BRIDGE_PATH, BRIDGE_INTERFACE, name);
         if (r < 0)
                 return r;
@@ -147,8 +149,10 @@ static void report_announce(Report *report, Run *run) {
 
         TAILQ_REMOVE(&report->unannounced, run, in_report);
         run->announce_at = 0;
+        run->sequence_started = ++report->sequence;
         r = post_started(report, run);
-        run->sequence_started = report->sequence;
+        if (memory_try_again(r))
+                r = post_started(report, run);
         if (r < 0)
                 log_warning("HookStarted of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));
@@ -229,8 +233,10 @@ void report_finished(Report *report, Run *run) {
 
         if (run->announce_at > 0)
                 report_announce(report, run);
+        run->sequence_finished = ++report->sequence;
         r = post_finished(report, run);
-        run->sequence_finished = report->sequence;
+        if (memory_try_again(r))
+                r = post_finished(report, run);
         if (r < 0)
                 log_warning("HookFinished of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));

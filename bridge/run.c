@@ -220,7 +220,7 @@ static void run_check_output(Run *run) {
                                 problem),
                         text_format("the output of its scripts is no document of the same domain"));
         else if (r < 0)
-                run_fail_with(run, RUN_INVALID_OUTPUT, ERROR_INVALID_OUTPUT, "try again",
+                run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED, "try again",
                               "the output of its scripts could not be checked: %s", strerror(-r));
 }
 
@@ -297,7 +297,7 @@ static void run_take_output(Run *run, const Script *script) {
                               " that are allowed",
                               script->name, output->total, run->context->settings->max_output);
         else if (r < 0)
-                run_fail_with(run, RUN_INVALID_OUTPUT, ERROR_INVALID_OUTPUT, "try again",
+                run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED, "try again",
                               "the output of %s did not fit into memory", script->name);
         if (r < 0 || !bytes)
                 return;
@@ -406,6 +406,22 @@ static int spawn(Run *run, const Script *script) {
         return r;
 }
 
+/*
+ * Where nothing has run yet the caller may as well try elsewhere; afterwards it must not.
+ */
+static void run_fail_to_start(Run *run, const Script *script, int r) {
+        const char *remedy = "the machine is short of processes, memory or descriptors";
+
+        if (r == -ECANCELED)
+                run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED, remedy,
+                              "%s had begun, but could not be watched, and was ended",
+                              script->name);
+        else
+                run_fail_with(run, RUN_REFUSED,
+                              run->scripts == 0 ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
+                              remedy, "%s could not be started: %s", script->name, strerror(-r));
+}
+
 static void run_next(Run *run) {
         const Script *script;
         int r;
@@ -420,14 +436,7 @@ static void run_next(Run *run) {
         script = &run->list.scripts[run->scripts];
         r = spawn(run, script);
         if (r < 0) {
-                /*
-                 * Where nothing has run yet the caller may as well try elsewhere; afterwards it
-                 * must not.
-                 */
-                run_fail_with(run, RUN_REFUSED,
-                              run->scripts == 0 ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
-                              "the machine is short of processes, memory or descriptors",
-                              "%s could not be started: %s", script->name, strerror(-r));
+                run_fail_to_start(run, script, r);
                 run_finish(run);
         }
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+#include "memory.h"
 #include "text.h"
 #include "util.h"
 
@@ -33,8 +34,8 @@ static void write_status(FILE *stream, int status) {
                 (void) fprintf(stream, "invalid value %d", status);
 }
 
-char *script_error_message(char *const *environment, char *const *argv, int status,
-                           const char *text, size_t size) {
+static char *try_message(char *const *environment, char *const *argv, int status, const char *text,
+                         size_t size) {
         _cleanup_free_ char *message = NULL;
         size_t message_size;
         FILE *stream;
@@ -61,13 +62,17 @@ char *script_error_message(char *const *environment, char *const *argv, int stat
         return text_to_utf8(message, message_size);
 }
 
-char *script_error_reason(const char *name, int status) {
-        _cleanup_free_ char *reason = NULL;
-        int n;
+char *script_error_message(char *const *environment, char *const *argv, int status,
+                           const char *text, size_t size) {
+        char *message = try_message(environment, argv, status, text, size);
 
+        if (!message && memory_try_again(-ENOMEM))
+                message = try_message(environment, argv, status, text, size);
+        return message;
+}
+
+char *script_error_reason(const char *name, int status) {
         if (WIFEXITED(status))
-                n = asprintf(&reason, "%s exited with status %d", name, WEXITSTATUS(status));
-        else
-                n = asprintf(&reason, "%s was killed by signal %d", name, WTERMSIG(status));
-        return n < 0 ? NULL : text_to_utf8(reason, (size_t) n);
+                return text_format("%s exited with status %d", name, WEXITSTATUS(status));
+        return text_format("%s was killed by signal %d", name, WTERMSIG(status));
 }

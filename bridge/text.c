@@ -6,6 +6,8 @@
 
 #include "text.h"
 
+#include "memory.h"
+
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 /* Decodes the bytes that a well-formed character at U has. Returns their number, 0 if malformed. */
@@ -94,7 +96,7 @@ char *text_to_utf8(const char *s, size_t size) {
         return text;
 }
 
-char *text_vformat(const char *format, va_list arguments) {
+static char *try_format(const char *format, va_list arguments) {
         _cleanup_free_ char *text = NULL;
         int n = vasprintf(&text, format, arguments);
 
@@ -103,6 +105,18 @@ char *text_vformat(const char *format, va_list arguments) {
                 return NULL;
         }
         return text_to_utf8(text, (size_t) n);
+}
+
+char *text_vformat(const char *format, va_list arguments) {
+        va_list again;
+        char *text;
+
+        va_copy(again, arguments);
+        text = try_format(format, arguments);
+        if (!text && memory_try_again(-ENOMEM))
+                text = try_format(format, again);
+        va_end(again);
+        return text;
 }
 
 char *text_format(const char *format, ...) {

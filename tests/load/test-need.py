@@ -1,0 +1,101 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Memory, descriptors and watches refused once, at each place where a call asks for any: it gets its one reply and its two signals,
+no script runs twice, and no shortage looks like a script's verdict."""
+
+import mmap
+import os
+import struct
+import subprocess
+from collections import Counter
+
+from load import IS_SANITIZED, LoadTestCase, wait_until
+import samples
+import tap
+from client import INTERFACE
+from run_case import RunTestCase
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+
+# What a caller hears of whom nothing was run, who may try elsewhere; and where something may have run, who must not.
+LOST = {"NoReply", "ServiceUnknown"}
+NOTHING_RAN = {"LimitExceeded", "NoMemory", *LOST}
+SOMETHING_RAN = {"ScriptRefused", "refused", "Failed"}
+
+
+@tap.leave_out_if(IS_SANITIZED, "a sanitized program has its own ways to get memory")
+class Need(LoadTestCase, RunTestCase):
+    seconds = 300
+
+    def setUp(self):
+        super().setUp()
+        self.library = self.path("fail.so")
+        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", self.library, os.path.join(HERE, "fail.c")], check=True)
+        with open(self.write(self.path("faults"), bytes(12)), "r+b") as file:
+            self.faults = mmap.mmap(file.fileno(), 12)
+
+    def start_in_need(self):
+        return self.start(environment={"FAULTS": self.path("faults"), "LD_PRELOAD": self.library})
+
+    def refuse(self, number):
+        self.faults[:] = struct.pack("iii", 1, 0, number)
+
+    def refuse_nothing(self):
+        """Returns how many times something was asked for."""
+        count = struct.unpack("iii", self.faults[:])[1]
+        self.faults[:] = bytes(12)
+        return count
+
+    def sweep(self, script, send, verdict):
+        self.tracing_script("qemu", script)
+        service = self.start_in_need()
+        heard = Counter()
+        number = count = 1
+        while count >= number:
+            guest = f"guest-{number}"
+            self.refuse(number)
+            reply = send(guest).wait()
+            reply.close()
+            # All is over when the service answers something else, which may be what is refused it.
+            lost = LOST & {(call.error or "").rpartition(".")[2] for call in (reply, self.settle())}
+            count = self.refuse_nothing()
+            if lost:
+                service = self.start_anew(service)
+            what = reply.error.rpartition(".")[2] if reply.error else str(reply.values[0])
+            heard[what] += 1
+            runs = sum(line.split()[1] == guest for line in self.trace())
+            self.assertIn(what, {verdict} | NOTHING_RAN | SOMETHING_RAN, f"fault {number}: {reply}")
+            self.assertIn(runs, {1} if what == verdict else {0} if what in NOTHING_RAN else {0, 1}, f"fault {number}: {reply}")
+            number += 1
+        self.note(f"{number} faults: {dict(heard)}")
+        self.assertGreater(heard[verdict], 20)
+        self.assertGreater(heard["LimitExceeded"], 5)
+
+    def settle(self):
+        return self.client.properties_call("Get", "(ss)", INTERFACE, "Running")
+
+    def start_anew(self, service):
+        """sd-bus could not read what came, or not answer, and gave up the connection: so does the service."""
+        service.wait_exit()
+        service.expected_status = 1
+        # What it could not say is not to be looked for.
+        wait_until(lambda: service.name in self.monitor.gone, "the monitor to see it go")
+        service.name = None
+        self.monitor.seen.clear()
+        return self.start_in_need()
+
+    def test_filter(self):
+        def send(guest):
+            document = self.sealed(samples.domain(guest))
+            call = self.client.send_run("qemu", guest, "migrate", document)
+            os.close(document)
+            return call
+        self.sweep("cat", send, "success")
+
+    def test_method(self):
+        self.sweep("echo words >&2; exit 3", lambda guest: self.client.send_hook("qemu", guest, "start", samples.domain(guest)),
+                   "ScriptFailed")
+
+
+if __name__ == "__main__":
+    tap.main()
