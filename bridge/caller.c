@@ -177,16 +177,21 @@ static int read_credentials(Caller *caller, sd_bus_message *reply) {
         return have_uid ? 0 : -ENODATA;
 }
 
-/* Tells of all parked calls, in order: KNOWN is CALLER, or NULL where nobody can say who it is. */
+/*
+ * Tells of all parked calls, in order: KNOWN is CALLER, or NULL where nobody can say who it is.
+ * None of them counts any more when the first goes on, which may have to wait elsewhere: it comes
+ * before the others.
+ */
 static void caller_unpark(Caller *caller, Caller *known) {
-        while (caller->parked) {
-                ParkedCall *parked = caller->parked;
-
-                caller->parked = parked->next;
+        for (ParkedCall *parked = caller->parked; parked; parked = parked->next)
                 if (parked->counted) {
                         caller->waiting--;
                         caller->callers->n_parked--;
                 }
+        while (caller->parked) {
+                ParkedCall *parked = caller->parked;
+
+                caller->parked = parked->next;
                 parked->identified(parked->message, known, parked->userdata);
                 (void) parked_call_free(parked);
         }

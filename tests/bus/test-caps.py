@@ -322,6 +322,22 @@ class Runs(CapsTestCase):
                     self.let_through(calls)
                 service.stop()
 
+    def test_new_connection_with_documents_to_come(self):
+        """The first ones wait on, for their documents, and not the last."""
+        service = self.start("[Bridge]\nMaxWaitingPerCaller=2\n")
+        client = self.new_client()
+        service.signal(signal.SIGSTOP)
+        pipes = [self.pipe() for _ in range(3)]
+        calls = [client.send_run("qemu", f"guest-{number}", "start", reader) for number, (reader, _) in enumerate(pipes)]
+        client.bus_call("GetId")
+        service.signal(signal.SIGCONT)
+        self.assert_limit(calls.pop().wait(), "MaxWaitingPerCaller=", "guest-2")
+        for number, (_, writer) in enumerate(pipes):
+            os.write(writer, domain(f"guest-{number}").encode())
+            os.close(writer)
+        self.wait_counts(2, 0)
+        self.let_through(calls)
+
     def test_new_connections_together(self):
         """MaxWaiting= is for all of them: a first call of each, and three more."""
         service = self.start("[Bridge]\nMaxWaiting=3\n")

@@ -224,6 +224,14 @@ class Table(PolkitTestCase):
             with self.subTest(user=user):
                 self.assert_table(user, MEMBERS if user in ("root", OWN) else FOR_ALL)
 
+    def test_service_of_another_user_without_polkit(self):
+        """Early in the boot there is none, and the service's own user needs none."""
+        self.write(self.path("trace"), "", 0o666)
+        self.start(prefix=become(OWN))
+        for user in ("root", OWN, PLAIN, MEMBER):
+            with self.subTest(user=user):
+                self.assert_table(user, MEMBERS if user in ("root", OWN) else FOR_ALL)
+
     def test_rule_is_what_lets_them_in(self):
         """Without it they are plain users: so the table can fail."""
         self.start_polkit()
