@@ -40,19 +40,19 @@ void script_check_link(const Subject *subject, int error, Findings *findings) {
 }
 
 void script_check_safety(const Subject *subject, Findings *findings) {
-        SafePathProblem problem;
-        _cleanup_free_ char *word = NULL;
-        int r;
+        SafePathProblems problems;
 
-        r = safe_path_find_problem(subject->path, &problem);
-        if (r <= 0) /* short memory has been short before, or will be soon */
-                return;
-        word = text_shell_word(problem.path);
-        findings_add(findings,
-                     &(Subject){ .path = problem.path, .word = word, .type = subject->type },
-                     "unsafe", strdup(problem.remedy ? problem.remedy : "mend the path"),
-                     "it %s, so the service refuses to run what is there", problem.problem);
-        safe_path_problem_clear(&problem);
+        if (safe_path_find_problems(subject->path, &problems) <= 0)
+                return; /* short memory has been short before, or will be soon */
+        for (const SafePathProblem *p = problems.problems; p < problems.problems + problems.n;
+             p++) {
+                _cleanup_free_ char *word = text_shell_word(p->path);
+
+                findings_add(findings, &(Subject){ p->path, word, subject->type }, "unsafe",
+                             strdup(p->remedy ? p->remedy : "mend the path"),
+                             "it %s, so the service refuses to run what is there", p->problem);
+        }
+        safe_path_problems_clear(&problems);
 }
 
 static void check_directory(const Subject *subject, bool in_folder, Findings *findings) {

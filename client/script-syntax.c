@@ -54,10 +54,12 @@ static int wait_for(pid_t pid) {
         return status;
 }
 
-static int spawn(const Shell *shell, int input_fd, int error_fd, pid_t *ret) {
+/* Returns its pid, or a negative errno. */
+static pid_t spawn(const Shell *shell, int input_fd, int error_fd) {
         char *argv[] = { (char *) shell->name, (char *) "-n", NULL, NULL, NULL };
         char *envp[] = { (char *) "LC_ALL=C", NULL };
         posix_spawn_file_actions_t actions;
+        pid_t pid = 0;
         int r;
 
         if (shell->extended) {
@@ -74,9 +76,9 @@ static int spawn(const Shell *shell, int input_fd, int error_fd, pid_t *ret) {
         if (r == 0)
                 r = posix_spawn_file_actions_adddup2(&actions, error_fd, STDERR_FILENO);
         if (r == 0)
-                r = posix_spawn(ret, shell->path, &actions, NULL, argv, envp);
+                r = posix_spawn(&pid, shell->path, &actions, NULL, argv, envp);
         (void) posix_spawn_file_actions_destroy(&actions);
-        return -r;
+        return r == 0 ? pid : -r;
 }
 
 /* Whether SHELL can read the SIZE bytes at TEXT; if not, what it says of them is in *RET_WORDS
@@ -89,8 +91,10 @@ static bool can_read(const Shell *shell, const char *text, size_t size, char **r
         pid_t pid;
         int status;
 
-        if (input < 0 || errors < 0 || lseek(input, 0, SEEK_SET) < 0 ||
-            spawn(shell, input, errors, &pid) < 0)
+        if (input < 0 || errors < 0 || lseek(input, 0, SEEK_SET) < 0)
+                return true;
+        pid = spawn(shell, input, errors);
+        if (pid < 0)
                 return true;
         status = wait_for(pid);
         if (status < 0 || !WIFEXITED(status) || WEXITSTATUS(status) == 0)

@@ -506,6 +506,17 @@ class Safety(CheckTestCase):
         os.chmod(self.hook("qemu.d"), 0o777)
         self.assert_mended(self.assert_one("qemu.d", "unsafe"))
 
+    def test_several_above(self):
+        """All are told at once."""
+        self.script("qemu.d/10-x", mode=0o775)
+        for path in (self.directory, self.hooks):
+            os.chmod(path, 0o777)
+        findings = self.check()
+        self.assertEqual([finding["path"] for finding in findings], [self.directory, self.hooks, self.hook("qemu.d/10-x")])
+        for finding in findings:
+            subprocess.run(["sh", "-ec", finding["remedy"]], check=True)
+        self.assert_fine()
+
     def test_set_uid(self):
         self.script("qemu", mode=0o4755)
         self.assert_mended(self.assert_one("qemu", "unsafe", "set-uid"))

@@ -198,28 +198,73 @@ static void test_a_path_that_is_too_long_is_unsafe(void **state) {
         assert_unsafe(path, "cannot be looked at", "");
 }
 
+static void test_all_is_told_at_once(void **state) {
+        const char *path = sandbox_file(*state, "a/b/c/qemu", 0775, "");
+        const char *a = sandbox_path(*state, "a"), *c = sandbox_path(*state, "a/b/c");
+        const char *link = sandbox_link(*state, "link", "a/../a/b/c/qemu");
+        char *why = NULL;
+
+        change_mode(a, 0777);
+        change_mode(c, 0775);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(safe_path_check(i == 0 ? path : link, &why), 0);
+                assert_string_equal(
+                        why,
+                        sandbox_format(*state,
+                                       "%s may be written by everybody, %s may be written by a "
+                                       "group, %s may be written by a group; 'chmod go-w %s && "
+                                       "chmod go-w %s && chmod go-w %s' mends it",
+                                       a, c, path, a, c, path));
+                free(why);
+        }
+
+        /* What is not there no command mends. */
+        (void) unlink(path);
+        assert_int_equal(safe_path_check(path, &why), 0);
+        assert_has(why, "/qemu cannot be looked at");
+        assert_has(why,
+                   sandbox_format(*state, "; 'chmod go-w %s && chmod go-w %s' mends a part of it",
+                                  a, c));
+        free(why);
+        change_mode(a, 0755);
+        change_mode(c, 0755);
+}
+
+static void test_there_is_an_end_to_what_is_told(void **state) {
+        char name[256] = "x", *why = NULL;
+
+        for (int i = 0; i < 40; i++) {
+                (void) strcat(name, "/x");
+                (void) sandbox_folder(*state, name, 0777);
+                change_mode(sandbox_path(*state, name), 0777);
+        }
+        assert_int_equal(safe_path_check(sandbox_path(*state, name), &why), 0);
+        assert_int_equal(count_of(why, "may be written"), 16);
+        free(why);
+}
+
 static void test_a_problem_is_told_in_parts(void **state) {
         const char *folder = sandbox_folder(*state, "my hooks", 0777);
         const char *path = sandbox_file(*state, "my hooks/qemu", 0755, "");
-        SafePathProblem problem;
+        SafePathProblems found;
 
-        assert_int_equal(safe_path_find_problem(path, &problem), 1);
-        assert_string_equal(problem.path, folder);
-        assert_string_equal(problem.problem, "may be written by everybody");
-        assert_string_equal(problem.remedy, sandbox_format(*state, "chmod go-w '%s'", folder));
-        safe_path_problem_clear(&problem);
-        assert_null(problem.path);
+        assert_int_equal(safe_path_find_problems(path, &found), 1);
+        assert_int_equal(found.n, 1);
+        assert_string_equal(found.problems[0].path, folder);
+        assert_string_equal(found.problems[0].problem, "may be written by everybody");
+        assert_string_equal(found.problems[0].remedy,
+                            sandbox_format(*state, "chmod go-w '%s'", folder));
+        safe_path_problems_clear(&found);
+        assert_int_equal(found.n, 0);
 
         change_mode(folder, 0755);
-        assert_int_equal(safe_path_find_problem(path, &problem), 0);
-        assert_null(problem.path);
-        assert_null(problem.problem);
-        assert_null(problem.remedy);
+        assert_int_equal(safe_path_find_problems(path, &found), 0);
+        assert_int_equal(found.n, 0);
 
-        assert_int_equal(safe_path_find_problem(sandbox_path(*state, "none"), &problem), 1);
-        assert_non_null(problem.problem);
-        assert_null(problem.remedy); /* no command makes up a file */
-        safe_path_problem_clear(&problem);
+        assert_int_equal(safe_path_find_problems(sandbox_path(*state, "none"), &found), 1);
+        assert_non_null(found.problems[0].problem);
+        assert_null(found.problems[0].remedy); /* no command makes up a file */
+        safe_path_problems_clear(&found);
 }
 
 static void test_what_is_someone_elses_is_unsafe(void **state) {
@@ -274,6 +319,8 @@ int main(void) {
                 sandboxed(test_up_is_up_from_the_target),
                 sandboxed(test_dots_and_slashes_are_read_as_the_kernel_does),
                 sandboxed(test_a_path_that_is_too_long_is_unsafe),
+                sandboxed(test_all_is_told_at_once),
+                sandboxed(test_there_is_an_end_to_what_is_told),
                 sandboxed(test_a_problem_is_told_in_parts),
                 sandboxed(test_what_is_someone_elses_is_unsafe),
                 sandboxed(test_someone_elses_file_in_a_sticky_directory_is_unsafe),
