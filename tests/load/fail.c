@@ -49,6 +49,7 @@ static int fails(int error) {
         return 1;
 }
 
+#ifndef WITHOUT_MEMORY
 void *malloc(size_t size) {
         return fails(ENOMEM) ? NULL : __libc_malloc(size);
 }
@@ -68,6 +69,8 @@ void *reallocarray(void *p, size_t n, size_t size) {
         }
         return realloc(p, size);
 }
+
+#endif
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event) {
         if (operation == EPOLL_CTL_ADD && fails(ENOSPC))
