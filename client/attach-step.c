@@ -74,6 +74,12 @@ char *attach_path(const char *root, const char *path) {
         return asprintf(&whole, "%s%s", root, path) < 0 ? NULL : whole;
 }
 
+char *attach_join(const char *folder, const char *name) {
+        char *path;
+
+        return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
+}
+
 bool attach_is_link(const char *path, const char *text) {
         char target[PATH_MAX];
         ssize_t n = readlink(path, target, sizeof(target));

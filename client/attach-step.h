@@ -44,6 +44,9 @@ int attach_plan_add(AttachPlan *plan, const AttachStep *step);
  * Ownership: the caller frees it. NULL where memory is short. */
 char *attach_path(const char *root, const char *path);
 
+/* FOLDER/NAME. Ownership as above. */
+char *attach_join(const char *folder, const char *name);
+
 /* Whether PATH is a symbolic link with the text TEXT. */
 bool attach_is_link(const char *path, const char *text);
 

@@ -12,30 +12,19 @@
 
 #include "attach-task.h"
 
-#include <dirent.h>
-#include <fts.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
 #include "attach-links.h"
+#include "attach-script.h"
+#include "attach-thing.h"
 #include "complain.h"
 #include "forwarder.h"
-#include "safe-path.h"
-#include "script-text.h"
 #include "text.h"
-
-/* What lies at a place. */
-typedef enum Thing {
-        THING_NONE,
-        THING_FILE,   /* or a link: it may be a script */
-        THING_FOLDER, /* with something in it */
-        THING_EMPTY_FOLDER,
-        THING_OTHER,
-} Thing;
 
 typedef struct Planner {
         AttachTask *task;
-        const char *root, *from, *to; /* the folders that scripts leave, and come to */
+        AttachMove move;
         AttachPlan texts, first, names, main, last;
         bool whole; /* detach: no type stays attached */
 } Planner;
@@ -52,19 +41,6 @@ void attach_task_clear(AttachTask *task) {
         task->n_promises = 0;
 }
 
-/* Tells why it cannot be done. Returns -EEXIST, or -ENOMEM. */
-_printf_(1, 2)
-static int refuse(const char *format, ...) {
-        _cleanup_free_ char *text = NULL;
-        va_list arguments;
-
-        va_start(arguments, format);
-        text = text_vformat(format, arguments);
-        va_end(arguments);
-        complain("%s", text ? text : "out of memory");
-        return text ? -EEXIST : -ENOMEM;
-}
-
 static int add(AttachPlan *plan, AttachStepKind kind, bool backwards, const char *a, const char *b,
                const char *c) {
         const AttachStep step = { kind, backwards, (char *) a, (char *) b, (char *) c };
@@ -73,66 +49,6 @@ static int add(AttachPlan *plan, AttachStepKind kind, bool backwards, const char
                 return 0;
         complain("out of memory");
         return -ENOMEM;
-}
-
-static char *join(const char *folder, const char *name) {
-        char *path;
-
-        return asprintf(&path, "%s/%s", folder, name) < 0 ? NULL : path;
-}
-
-static int is_no_dot(const struct dirent *entry) {
-        return !streq(entry->d_name, ".") && !streq(entry->d_name, "..");
-}
-
-/* The names in PATH, outside of the root; a folder that is not there has none. Returns their
- * number, or a negative errno, which has been told of. */
-static int list_names(const char *path, struct dirent ***ret) {
-        int n = scandir(path, ret, is_no_dot, alphasort);
-
-        if (n >= 0)
-                return n;
-        *ret = NULL;
-        if (errno == ENOENT || errno == ENOTDIR)
-                return 0;
-        n = -errno;
-        complain("%s cannot be read: %s%s", path, strerror(-n),
-                 n == -EACCES ? "; run this as root" : "");
-        return n;
-}
-
-static void free_names(struct dirent **names, int n) {
-        for (int i = 0; i < n; i++)
-                free(names[i]);
-        free(names);
-}
-
-/* Returns 0, or a negative errno, which has been told of. */
-static int look(const Planner *planner, const char *path, Thing *ret) {
-        _cleanup_free_ char *whole = attach_path(planner->root, path);
-        struct dirent **names;
-        struct stat st;
-        int n;
-
-        if (!whole)
-                return -ENOMEM;
-        *ret = THING_NONE;
-        if (lstat(whole, &st) < 0) {
-                if (errno == ENOENT)
-                        return 0;
-                n = -errno;
-                complain("%s cannot be looked at: %s", whole, strerror(-n));
-                return n;
-        }
-        *ret = S_ISREG(st.st_mode) || S_ISLNK(st.st_mode) ? THING_FILE : THING_OTHER;
-        if (!S_ISDIR(st.st_mode))
-                return 0;
-        n = list_names(whole, &names);
-        if (n < 0)
-                return n;
-        free_names(names, n);
-        *ret = n > 0 ? THING_FOLDER : THING_EMPTY_FOLDER;
-        return 0;
 }
 
 static bool is_moved(const Planner *planner, const char *name, size_t n) {
@@ -162,117 +78,34 @@ static int note_moved(Planner *planner, const char *name) {
 
 static int refuse_both(const Planner *planner, const char *name) {
         return refuse("%s is in both places, %s%s and %s%s: rename or remove one of them", name,
-                      planner->root, planner->from, planner->root, planner->to);
-}
-
-/* Whether the service would run what lies at PATH. */
-static int check_safety(const Planner *planner, const char *path) {
-        _cleanup_free_ char *whole = attach_path(planner->root, path), *why = NULL;
-
-        if (!planner->task->attachment->strict || planner->task->detach || !whole ||
-            access(whole, F_OK) < 0)
-                return 0;
-        if (safe_path_check(whole, &why) < 0) {
-                complain("out of memory");
-                return -ENOMEM;
-        }
-        return why ? refuse("the service would refuse what is in %s: %s", whole, why) : 0;
-}
-
-/* A script that has the path of TYPE.d in it would look in vain where that was. */
-static int check_text(const Planner *planner, HookType type, const char *path) {
-        _cleanup_free_ char *whole = attach_path(planner->root, path), *command = NULL;
-        _cleanup_free_ char *name = text_format("%s.d", hook_type_to_string(type));
-        _cleanup_free_ char *folder = name ? join(planner->from, name) : NULL;
-        unsigned levels = 0;
-        Thing thing;
-        int r;
-
-        if (!whole || !folder)
-                return -ENOMEM;
-        r = look(planner, folder, &thing);
-        if (r < 0 || (thing != THING_FOLDER && thing != THING_FILE) ||
-            !script_text_speaks_of(whole, planner->from, name))
-                return r;
-        for (const char *p = path + strlen(planner->from) + 1; (p = strchr(p, '/')); p++)
-                levels++;
-        command = script_text_command(whole, planner->from, levels, planner->to);
-        return command ? refuse("%s has the path of %s in it, which moves, or of what it is in; "
-                                "this lets it look elsewhere: %s",
-                                whole, folder, command)
-                       : -ENOMEM;
-}
-
-/* The same for all executable files in the folder PATH and below. */
-static int check_texts(const Planner *planner, HookType type, const char *path) {
-        _cleanup_free_ char *whole = attach_path(planner->root, path);
-        char *const folders[] = { whole, NULL };
-        const FTSENT *entry;
-        FTS *tree;
-        int r = 0;
-
-        tree = whole ? fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
-        if (!tree)
-                return -ENOMEM;
-        while (r >= 0 && (entry = fts_read(tree)))
-                if (entry->fts_info == FTS_F && (entry->fts_statp->st_mode & 0111))
-                        r = check_text(planner, type, entry->fts_path + strlen(planner->root));
-        (void) fts_close(tree);
-        return r;
-}
-
-/* PATH is a script of TYPE if it is executable. */
-static int take_script(Planner *planner, HookType type, const char *path) {
-        struct stat st;
-
-        if (folder_link_stat(planner->root, path, &st) < 0 || !S_ISREG(st.st_mode) ||
-            !(st.st_mode & 0111))
-                return 0;
-        planner->task->had_script[type] = true;
-        return check_safety(planner, path);
-}
-
-static int take_scripts(Planner *planner, HookType type, const char *folder) {
-        _cleanup_free_ char *whole = attach_path(planner->root, folder);
-        struct dirent **names = NULL;
-        int n, r = 0;
-
-        n = whole ? list_names(whole, &names) : -ENOMEM;
-        for (int i = 0; i < n && r >= 0; i++) {
-                _cleanup_free_ char *path = join(folder, names[i]->d_name);
-
-                r = path ? take_script(planner, type, path) : -ENOMEM;
-        }
-        free_names(names, n);
-        return n < 0 ? n : r;
+                      planner->move.root, planner->move.from, planner->move.root, planner->move.to);
 }
 
 /* TYPE.d, with all that is in it. */
 static int plan_folder(Planner *planner, HookType type) {
         _cleanup_free_ char *name = text_format("%s.d", hook_type_to_string(type));
-        _cleanup_free_ char *from = name ? join(planner->from, name) : NULL;
-        _cleanup_free_ char *to = name ? join(planner->to, name) : NULL;
-        Thing here, there;
+        _cleanup_free_ char *from = name ? attach_join(planner->move.from, name) : NULL;
+        _cleanup_free_ char *to = name ? attach_join(planner->move.to, name) : NULL;
+        AttachThing here, there;
         int r;
 
         if (!from || !to)
                 return -ENOMEM;
-        r = look(planner, from, &here);
+        r = attach_thing_look(planner->move.root, from, &here);
         if (r >= 0)
-                r = look(planner, to, &there);
-        if (r < 0 || (here != THING_FOLDER && here != THING_FILE))
+                r = attach_thing_look(planner->move.root, to, &there);
+        if (r < 0 || (here != ATTACH_THING_FOLDER && here != ATTACH_THING_FILE))
                 return r;
-        if (there != THING_NONE && there != THING_EMPTY_FOLDER)
+        if (there != ATTACH_THING_NONE && there != ATTACH_THING_EMPTY_FOLDER)
                 return refuse_both(planner, name);
         planner->task->changed[type] = true;
-        r = take_scripts(planner, type, from);
-        if (r >= 0)
-                r = check_texts(planner, type, from);
+        r = attach_script_check_folder(&planner->move, type, from,
+                                       &planner->task->had_script[type]);
         if (r >= 0)
                 r = note_moved(planner, name);
         return r < 0 ? r
                      : add(planner->task->detach ? &planner->first : &planner->last, ATTACH_MOVE,
-                           false, from, to, there == THING_EMPTY_FOLDER ? "empty" : "");
+                           false, from, to, there == ATTACH_THING_EMPTY_FOLDER ? "empty" : "");
 }
 
 /* SCRIPT is a link with the text TEXT when attached, and the script is PLACE. */
@@ -288,29 +121,28 @@ static int add_script(Planner *planner, const char *script, const char *place, c
 static int plan_attach_script(Planner *planner, HookType type, const char *script,
                               const char *place) {
         const char *name = hook_type_to_string(type);
-        Thing here, there;
+        AttachThing here, there;
         int r;
 
-        r = look(planner, script, &here);
+        r = attach_thing_look(planner->move.root, script, &here);
         if (r >= 0)
-                r = look(planner, place, &there);
+                r = attach_thing_look(planner->move.root, place, &there);
         if (r < 0)
                 return r;
         planner->task->changed[type] = true;
-        if (here == THING_NONE) { /* what is on its new place already is libvirt's from then on */
-                r = check_safety(planner, place);
+        if (here ==
+            ATTACH_THING_NONE) { /* what is on its new place already is libvirt's from then on */
+                r = attach_script_check_safety(&planner->move, place);
                 return r < 0 ? r
                              : add(&planner->main, ATTACH_LINK, false, script, FORWARDER_PATH,
                                    NULL);
         }
-        if (here != THING_FILE)
+        if (here != ATTACH_THING_FILE)
                 return refuse("%s%s is neither a script nor a link to one: remove it",
-                              planner->root, script);
-        if (there != THING_NONE)
+                              planner->move.root, script);
+        if (there != ATTACH_THING_NONE)
                 return refuse_both(planner, name);
-        r = take_script(planner, type, script);
-        if (r >= 0)
-                r = check_text(planner, type, script);
+        r = attach_script_check(&planner->move, type, script, &planner->task->had_script[type]);
         if (r >= 0)
                 r = note_moved(planner, name);
         return r < 0 ? r : add_script(planner, script, place, FORWARDER_PATH);
@@ -319,19 +151,19 @@ static int plan_attach_script(Planner *planner, HookType type, const char *scrip
 static int plan_detach_script(Planner *planner, HookType type, const char *script,
                               const char *place, const char *text) {
         const char *name = hook_type_to_string(type);
-        Thing there;
+        AttachThing there;
         int r;
 
-        r = look(planner, place, &there);
+        r = attach_thing_look(planner->move.root, place, &there);
         if (r < 0)
                 return r;
         planner->task->changed[type] = true;
-        if (there == THING_NONE)
+        if (there == ATTACH_THING_NONE)
                 return add(&planner->main, ATTACH_LINK, true, script, text, NULL);
-        if (there != THING_FILE)
+        if (there != ATTACH_THING_FILE)
                 return refuse("%s%s is neither a script nor a link to one: remove it",
-                              planner->root, place);
-        r = check_text(planner, type, place);
+                              planner->move.root, place);
+        r = attach_script_check(&planner->move, type, place, &planner->task->had_script[type]);
         if (r >= 0)
                 r = note_moved(planner, name);
         return r < 0 ? r : add_script(planner, script, place, text);
@@ -340,8 +172,8 @@ static int plan_detach_script(Planner *planner, HookType type, const char *scrip
 static int plan_type(Planner *planner, HookType type) {
         const Attachment *attachment = planner->task->attachment;
         const char *name = hook_type_to_string(type);
-        _cleanup_free_ char *script = join(attachment->libvirt, name);
-        _cleanup_free_ char *place = join(attachment->own, name), *text = NULL;
+        _cleanup_free_ char *script = attach_join(attachment->libvirt, name);
+        _cleanup_free_ char *place = attach_join(attachment->own, name), *text = NULL;
         bool attached = attachment_has(attachment, type, &text);
         int r;
 
@@ -354,7 +186,7 @@ static int plan_type(Planner *planner, HookType type) {
         else if (!streq(text, FORWARDER_PATH))
                 r = refuse("%s%s leads to %s, which belongs to another installation: run "
                            "'virt-hooks detach %s' first",
-                           planner->root, script, text, name);
+                           planner->move.root, script, text, name);
         else
                 r = 0;
         if (r < 0 || (planner->task->detach && !attached))
@@ -364,24 +196,25 @@ static int plan_type(Planner *planner, HookType type) {
 
 /* NAME lies in the folder that scripts leave, and they find it beside them in the other one. */
 static int plan_other(Planner *planner, const char *name) {
-        _cleanup_free_ char *here = join(planner->from, name), *there = join(planner->to, name);
-        _cleanup_free_ char *here_whole = here ? attach_path(planner->root, here) : NULL;
-        _cleanup_free_ char *there_whole = there ? attach_path(planner->root, there) : NULL;
+        _cleanup_free_ char *here = attach_join(planner->move.from, name),
+                            *there = attach_join(planner->move.to, name);
+        _cleanup_free_ char *here_whole = here ? attach_path(planner->move.root, here) : NULL;
+        _cleanup_free_ char *there_whole = there ? attach_path(planner->move.root, there) : NULL;
         bool ours, theirs;
-        Thing thing;
+        AttachThing thing;
         int r;
 
         if (!here_whole || !there_whole)
                 return -ENOMEM;
         ours = attach_is_link(here_whole, there);
         theirs = attach_is_link(there_whole, here);
-        r = look(planner, there, &thing);
+        r = attach_thing_look(planner->move.root, there, &thing);
         if (r < 0)
                 return r;
         if (ours) /* it is a link of ours, and has had its time when all is back */
                 return planner->whole ? add(&planner->last, ATTACH_LINK, true, here, there, NULL)
                                       : 0;
-        if (thing != THING_NONE && !theirs)
+        if (thing != ATTACH_THING_NONE && !theirs)
                 return refuse_both(planner, name);
         if (!theirs)
                 r = add(&planner->first, ATTACH_LINK, false, there, here, NULL);
@@ -394,17 +227,17 @@ static int plan_other(Planner *planner, const char *name) {
 }
 
 static int plan_others(Planner *planner) {
-        _cleanup_free_ char *folder = attach_path(planner->root, planner->from);
+        _cleanup_free_ char *folder = attach_path(planner->move.root, planner->move.from);
         struct dirent **names = NULL;
         int n, r = 0;
 
-        n = folder ? list_names(folder, &names) : -ENOMEM;
+        n = folder ? attach_thing_list(folder, &names) : -ENOMEM;
         for (int i = 0; i < n && r >= 0; i++)
                 /* A positive number comes with names. */
                 /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
                 if (!is_hook(names[i]->d_name, strlen(names[i]->d_name)))
                         r = plan_other(planner, names[i]->d_name);
-        free_names(names, n);
+        attach_thing_free_list(names, n);
         return n < 0 ? n : r;
 }
 
@@ -413,14 +246,14 @@ static int refuse_link(const Planner *planner, const FolderLink *link, const cha
         return refuse(
                 "%s%s/%s leads to %.*s, and only one of the two would move: name the types of "
                 "both, or put a file in the link's place",
-                planner->root, planner->from, link->path, (int) n, target);
+                planner->move.root, planner->move.from, link->path, (int) n, target);
 }
 
 /* The link FOLDER/NAME changes its text, and the folder that it lies in does not show it. */
 static int add_text(Planner *planner, AttachPlan *plan, const char *folder, const FolderLink *link,
                     const char *text) {
         const char *slash = strrchr(link->path, '/');
-        _cleanup_free_ char *path = join(folder, link->path), *around = NULL, *whole = NULL;
+        _cleanup_free_ char *path = attach_join(folder, link->path), *around = NULL, *whole = NULL;
         _cleanup_free_ char *time = NULL;
         struct stat st;
         int r;
@@ -429,8 +262,8 @@ static int add_text(Planner *planner, AttachPlan *plan, const char *folder, cons
                 return add(plan, ATTACH_TEXT, false, path, link->text, text);
         if (path)
                 around = strndup(path, strlen(path) - strlen(slash));
-        if (asprintf(&whole, "%s%s/%.*s", planner->root, planner->from, (int) (slash - link->path),
-                     link->path) < 0)
+        if (asprintf(&whole, "%s%s/%.*s", planner->move.root, planner->move.from,
+                     (int) (slash - link->path), link->path) < 0)
                 whole = NULL;
         if (whole && stat(whole, &st) == 0)
                 time = text_format("%ld.%ld", (long) st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
@@ -442,21 +275,21 @@ static int add_text(Planner *planner, AttachPlan *plan, const char *folder, cons
 
 /* An absolute link. */
 static int plan_absolute(Planner *planner, const FolderLink *link, bool moved) {
-        const char *inside = folder_link_behind(link->text, planner->from), *back;
+        const char *inside = folder_link_behind(link->text, planner->move.from), *back;
         _cleanup_free_ char *text = NULL;
 
         if (inside && is_moved(planner, inside, strcspn(inside, "/"))) {
                 if (!moved)
                         return refuse_link(planner, link, inside, strcspn(inside, "/"));
-                text = join(planner->to, inside);
-                return add_text(planner, &planner->last, planner->to, link, text);
+                text = attach_join(planner->move.to, inside);
+                return add_text(planner, &planner->last, planner->move.to, link, text);
         }
         /* The other way round it was made of a relative one. */
-        back = moved ? folder_link_behind(link->text, planner->to) : NULL;
+        back = moved ? folder_link_behind(link->text, planner->move.to) : NULL;
         if (!back || (strncmp(back, "../", 3) != 0 && !streq(back, "..")))
                 return 0;
         text = folder_link_relative(link->path, back);
-        return add_text(planner, &planner->last, planner->to, link, text);
+        return add_text(planner, &planner->last, planner->move.to, link, text);
 }
 
 /* LEADS: it does not lead to nothing. */
@@ -472,8 +305,8 @@ static int plan_link(Planner *planner, const FolderLink *link, bool leads) {
         if (up > 0) {
                 if (!moved)
                         return 0;
-                text = folder_link_absolute(planner->from, up, rest);
-                return add_text(planner, &planner->texts, planner->from, link, text);
+                text = folder_link_absolute(planner->move.from, up, rest);
+                return add_text(planner, &planner->texts, planner->move.from, link, text);
         }
         n = strcspn(rest, "/");
         if (!leads || folder > 0 || moved == is_moved(planner, rest, n) ||
@@ -486,7 +319,7 @@ static int plan_link(Planner *planner, const FolderLink *link, bool leads) {
 static bool is_forwarder_file(const Planner *planner, const struct stat *st) {
         struct stat forwarder;
 
-        return folder_link_stat(planner->root, FORWARDER_PATH, &forwarder) == 0 &&
+        return folder_link_stat(planner->move.root, FORWARDER_PATH, &forwarder) == 0 &&
                forwarder.st_dev == st->st_dev && forwarder.st_ino == st->st_ino;
 }
 
@@ -496,10 +329,11 @@ static bool is_forwarder_file(const Planner *planner, const struct stat *st) {
  */
 static int promise(Planner *planner, const char *folder, const FolderLink *link) {
         AttachTask *task = planner->task;
-        bool moved = streq(folder, planner->from) &&
+        bool moved = streq(folder, planner->move.from) &&
                      is_moved(planner, link->path, strcspn(link->path, "/"));
-        const char *other = streq(folder, planner->from) ? planner->to : planner->from;
-        _cleanup_free_ char *counterpart = join(other, link->path);
+        const char *other =
+                streq(folder, planner->move.from) ? planner->move.to : planner->move.from;
+        _cleanup_free_ char *counterpart = attach_join(other, link->path);
         LinkPromise *grown, made = {};
         struct stat st;
 
@@ -507,8 +341,8 @@ static int promise(Planner *planner, const char *folder, const FolderLink *link)
                 return -ENOMEM;
         if (streq(link->text, counterpart)) /* a link of ours */
                 return 0;
-        made.before = join(folder, link->path);
-        made.after = join(moved ? planner->to : folder, link->path);
+        made.before = attach_join(folder, link->path);
+        made.after = attach_join(moved ? planner->move.to : folder, link->path);
         grown = reallocarray(task->promises, task->n_promises + 1, sizeof(LinkPromise));
         if (grown)
                 task->promises = grown;
@@ -517,7 +351,7 @@ static int promise(Planner *planner, const char *folder, const FolderLink *link)
                 free(made.after);
                 return -ENOMEM;
         }
-        if (folder_link_stat(planner->root, made.before, &st) < 0 ||
+        if (folder_link_stat(planner->move.root, made.before, &st) < 0 ||
             is_forwarder_file(planner, &st)) {
                 free(made.before);
                 free(made.after);
@@ -536,7 +370,7 @@ static bool is_forwarder(const FolderLink *link) {
 }
 
 static int plan_links(Planner *planner, const char *folder, bool promises_only) {
-        _cleanup_free_ char *whole = attach_path(planner->root, folder);
+        _cleanup_free_ char *whole = attach_path(planner->move.root, folder);
         FolderLinks links;
         int r;
 
@@ -579,7 +413,7 @@ static bool is_whole(const AttachTask *task) {
 
 /* Nobody can rename anything there: it need not be tried first. */
 static int check_writable(const Planner *planner, const char *folder) {
-        _cleanup_free_ char *whole = attach_path(planner->root, folder);
+        _cleanup_free_ char *whole = attach_path(planner->move.root, folder);
 
         if (!whole)
                 return -ENOMEM;
@@ -589,13 +423,13 @@ static int check_writable(const Planner *planner, const char *folder) {
 }
 
 static int check_both_folders(const Planner *planner) {
-        const char *const folders[] = { planner->from, planner->to };
+        const char *const folders[] = { planner->move.from, planner->move.to };
         int r = 0;
 
         for (size_t i = 0; i < ELEMENTS(folders) && r >= 0; i++) {
                 r = check_writable(planner, folders[i]);
                 if (r >= 0)
-                        r = check_safety(planner, folders[i]);
+                        r = attach_script_check_safety(&planner->move, folders[i]);
         }
         return r;
 }
@@ -626,9 +460,9 @@ static int plan_all(Planner *planner) {
         if (r >= 0 && (task->moved || (planner->whole && planner->main.n > 0)))
                 r = plan_others(planner);
         if (r >= 0 && task->moved) {
-                r = plan_links(planner, planner->from, false);
+                r = plan_links(planner, planner->move.from, false);
                 if (r >= 0)
-                        r = plan_links(planner, planner->to, true);
+                        r = plan_links(planner, planner->move.to, true);
         }
         if (r >= 0)
                 r = append(&task->plan, &planner->texts);
@@ -647,9 +481,12 @@ int attach_task_plan(AttachTask *task) {
         const Attachment *attachment = task->attachment;
         Planner planner = {
                 .task = task,
-                .root = attachment->root,
-                .from = task->detach ? attachment->own : attachment->libvirt,
-                .to = task->detach ? attachment->libvirt : attachment->own,
+                .move = {
+                        .root = attachment->root,
+                        .from = task->detach ? attachment->own : attachment->libvirt,
+                        .to = task->detach ? attachment->libvirt : attachment->own,
+                        .strict = attachment->strict && !task->detach,
+                },
                 .whole = is_whole(task),
         };
         int r;

@@ -42,3 +42,12 @@ int trouble(const char *format, ...) {
         va_end(arguments);
         return EXIT_TROUBLE;
 }
+
+int refuse(const char *format, ...) {
+        va_list arguments;
+
+        va_start(arguments, format);
+        write_line(format, arguments);
+        va_end(arguments);
+        return -EEXIST;
+}

@@ -13,3 +13,7 @@ void complain(const char *format, ...);
 /* The same, and returns EXIT_TROUBLE. */
 _printf_(1, 2)
 int trouble(const char *format, ...);
+
+/* The same for what is in the way: returns -EEXIST. */
+_printf_(1, 2)
+int refuse(const char *format, ...);
