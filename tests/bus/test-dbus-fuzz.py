@@ -22,6 +22,7 @@ from harness import HooksTestCase
 from samples import GUEST, NETWORK, domain, network, port
 
 SEED = int(os.environ.get("VIRT_HOOKS_FUZZ_SEED", "20220611"))
+LOG_CONTROL, LOG_CONTROL_PATH = "org.freedesktop.LogControl1", "/org/freedesktop/LogControl1"
 CALLS = int(os.environ.get("VIRT_HOOKS_FUZZ_CALLS", "20000"))
 IN_FLIGHT = 40
 
@@ -214,7 +215,10 @@ class Arguments:
         """A value that an argument of this name may well have."""
         texts = {"type": ["qemu", "network"], "object": [GUEST, NETWORK], "guest": [GUEST], "network": [NETWORK],
                  "suboperation": [""], "extra": [""], "domain_xml": [domain()], "network_xml": [network()], "port_xml": ["", port()],
-                 "operation": ["prepare", "start", "stopped", "migrate", "port-created", "updated"]}
+                 "operation": ["prepare", "start", "stopped", "migrate", "port-created", "updated"],
+                 "interface_name": [INTERFACE, LOG_CONTROL], "property_name": ["LogLevel", "LogTarget", "Runs", "Version"]}
+        if name == "value" and self.random.random() < 0.8:
+            return GLib.Variant.new_variant(GLib.Variant("s", self.random.choice(["debug", "info", "auto", "null", "loud"])))
         if name in texts and self.random.random() < 0.95:
             return GLib.Variant("s", self.random.choice(texts[name]))
         return self.variant(signature)
@@ -250,19 +254,31 @@ class Fuzz(HooksTestCase):
         """The calls' replies were waited for."""
         service.stop()
 
+    def objects(self, path="/"):
+        """The paths and the descriptions of all objects that have more than the bus's own interfaces."""
+        root = ElementTree.fromstring(Call(self.client, "Introspect", None, path=path,
+                                           interface="org.freedesktop.DBus.Introspectable").wait().values[0])
+        if any(not interface.get("name").startswith("org.freedesktop.DBus.") for interface in root.iter("interface")):
+            yield path, root
+        for node in root.findall("node"):
+            yield from self.objects(f"{path.rstrip('/')}/{node.get('name')}")
+
     def methods(self):
-        """(interface, name, signature, names of the arguments) of all that introspection tells of."""
-        root = ElementTree.fromstring(self.client.introspect())
+        """(path, interface, name, signature, names of the arguments) of all that introspection tells of."""
         methods = []
-        for interface in root.iter("interface"):
-            for method in interface.iter("method"):
-                taken = [arg for arg in method.iter("arg") if arg.get("direction", "in") == "in"]
-                methods.append((interface.get("name"), method.get("name"), "".join(arg.get("type") for arg in taken),
-                                [arg.get("name") for arg in taken]))
-        for interface, count in ((INTERFACE, 11), ("org.freedesktop.DBus.Properties", 3),
-                                 ("org.freedesktop.DBus.Introspectable", 1), ("org.freedesktop.DBus.Peer", 2)):
-            self.assertEqual(sum(method[0] == interface for method in methods), count, interface)
-        return methods
+        for path, root in self.objects():
+            for interface in root.iter("interface"):
+                for method in interface.iter("method"):
+                    taken = [arg for arg in method.iter("arg") if arg.get("direction", "in") == "in"]
+                    methods.append((path, interface.get("name"), method.get("name"), "".join(arg.get("type") for arg in taken),
+                                    [arg.get("name") for arg in taken]))
+        for path, interface, count in ((OBJECT_PATH, INTERFACE, 11), (OBJECT_PATH, "org.freedesktop.DBus.Properties", 3),
+                                       (OBJECT_PATH, "org.freedesktop.DBus.Introspectable", 1),
+                                       (OBJECT_PATH, "org.freedesktop.DBus.Peer", 2),
+                                       (LOG_CONTROL_PATH, "org.freedesktop.DBus.Properties", 3)):
+            self.assertEqual(sum(method[:2] == (path, interface) for method in methods), count, interface)
+        # What runs hooks is what matters: the other object has a few calls of it.
+        return [method for method in methods for _ in range(1 if method[0] == LOG_CONTROL_PATH else 4)]
 
     def resident(self, service):
         return int(re.search(r"VmRSS:\s*(\d+) kB", read_text(f"/proc/{service.process.pid}/status")).group(1))
@@ -271,10 +287,10 @@ class Fuzz(HooksTestCase):
         return len(os.listdir(f"/proc/{service.process.pid}/fd"))
 
     def send(self, arguments, client, methods):
-        interface, member, signature, names = arguments.random.choice(methods)
+        path, interface, member, signature, names = arguments.random.choice(methods)
         arguments.start()
         body = arguments.body(signature, names)
-        path = arguments.random.choice([OBJECT_PATH] * 30 + ["/", OBJECT_PATH + "/x"])
+        path = arguments.random.choice([path] * 30 + ["/", OBJECT_PATH + "/x"])
         call = Call(client, member, body, arguments.fds, interface, BUS_NAME, path)
         call.may_wait = arguments.may_wait
         return call

@@ -98,7 +98,8 @@ class Options(ServiceTestCase):
             listener.listen()
             with subprocess.Popen([*WRAPPER, VIRT_HOOKSD, f"--address=unix:path={self.path('closed')}", f"--hooks-directory={self.hooks}"],
                                   stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8") as process:
-                listener.accept()[0].close()
+                with listener.accept()[0] as connection:
+                    connection.recv(1000)  # its wish to be let in
                 _, errors = process.communicate(timeout=20 * FACTOR)
         self.assertEqual(process.returncode, 1)
         self.assertIn("The connection to the bus is lost", errors)
