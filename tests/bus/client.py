@@ -63,12 +63,13 @@ def wait_until(condition, what, seconds=10):
 class Reply:
     """The answer to a method call, taken apart; `error` is None where it is a return.
 
-    `events` is the list that its client collects signals in.
+    `events` is the list that its client collects signals in, and `subject` the object and operation of the call.
     """
 
-    def __init__(self, message, events):
+    def __init__(self, message, events, subject):
         body = message.get_body()
         self.events = events
+        self.subject = subject
         self.n_events_before = len(events)
         self.sender = message.get_sender()
         self.error = message.get_error_name()
@@ -84,13 +85,16 @@ class Reply:
 
     @property
     def run(self):
-        """The id of the run that this answers. An error does not tell it: the HookFinished that follows does."""
+        """The id of the run that this answers. An error does not tell it: the HookFinished that follows does, perhaps
+        behind those of other calls."""
         if self.error:
             return wait_until(self._finished_next, f"a HookFinished after {self}").run
         return self.values[{"sus": 2, "sihhsa{sv}": 4}[self.signature]]
 
     def _finished_next(self):
-        return next((event for event in self.events[self.n_events_before:] if event.name == "HookFinished"), None)
+        return next((event for event in self.events[self.n_events_before:]
+                     if event.name == "HookFinished" and (event.object, event.operation) == self.subject and
+                     event.outcome not in ("success", "no-script")), None)
 
     def read(self, handle):
         """The content of a memfd in the reply."""
@@ -109,10 +113,12 @@ class Reply:
 class Call:
     """A call that was sent; `reply` is there once it is answered."""
 
-    def __init__(self, client, member, body, fds=(), interface=INTERFACE, destination=BUS_NAME, path=OBJECT_PATH):
+    def __init__(self, client, member, body, fds=(), interface=INTERFACE, destination=BUS_NAME, path=OBJECT_PATH,
+                 subject=None):
         self.member = member
         self.reply = None
         self.events = client.events
+        self.subject = subject
         message = Gio.DBusMessage.new_method_call(destination, path, interface, member)
         if body is not None:
             message.set_body(body)
@@ -126,7 +132,7 @@ class Call:
 
     def _on_reply(self, connection, result):
         try:
-            self.reply = Reply(connection.send_message_with_reply_finish(result), self.events)
+            self.reply = Reply(connection.send_message_with_reply_finish(result), self.events, self.subject)
         except GLib.Error:
             # The connection is gone, and so is whoever would look at the reply.
             pass
@@ -217,7 +223,8 @@ class Client:
         return None if reply.error else reply.values[0]
 
     def send(self, member, *arguments, fds=()):
-        return Call(self, member, GLib.Variant(SIGNATURES[member], arguments), fds)
+        subject = {"Daemon": ("-", *arguments[:1]), "Run": arguments[1:3]}.get(member, arguments[:2])
+        return Call(self, member, GLib.Variant(SIGNATURES[member], arguments), fds, subject=subject)
 
     def call(self, member, *arguments, seconds=10):
         return self.send(member, *arguments).wait(seconds)
