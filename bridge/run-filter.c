@@ -14,6 +14,8 @@ static int read_entry(const char *key, sd_bus_message *message, void *userdata,
                       sd_bus_error *error) {
         RunFilter *filter = userdata;
 
+        if (streq(key, "run"))
+                return sd_bus_message_read(message, "v", "s", &filter->run);
         if (streq(key, "type"))
                 return sd_bus_message_read(message, "v", "s", &filter->type);
         if (streq(key, "object"))
@@ -28,8 +30,8 @@ static int read_entry(const char *key, sd_bus_message *message, void *userdata,
                 return sd_bus_message_read(message, "v", "u", &filter->limit);
         return bus_error_setf(
                 error, SD_BUS_ERROR_INVALID_ARGS,
-                "ListRuns() has no filter '%.64s': it has type, object, state, outcome, since "
-                "and limit",
+                "ListRuns() has no filter '%.64s': it has run, type, object, state, outcome, "
+                "since and limit",
                 key);
 }
 
@@ -51,6 +53,8 @@ bool run_filter_match(const RunFilter *filter, const Run *run) {
                 return false;
         if (filter->outcome &&
             (!run->finished || !streq(filter->outcome, run_outcome_to_string(run->outcome))))
+                return false;
+        if (filter->run && strncmp(run->id, filter->run, strlen(filter->run)) != 0)
                 return false;
         return matches(filter->type, hook_type_to_string(run->request->operation.type)) &&
                matches(filter->object, run->request->object) &&

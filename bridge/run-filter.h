@@ -14,6 +14,7 @@
 
 typedef struct RunFilter {
         const char *type, *object, *state, *outcome; /* the message's; NULL where all match */
+        const char *run;                             /* the beginning of the id */
         uint64_t since; /* queued then or later, microseconds of CLOCK_REALTIME */
         uint32_t limit; /* of the list, for whoever makes it */
 } RunFilter;

@@ -21,6 +21,8 @@ static int append_filter(sd_bus_message *call, const ListFilter *filter) {
 
         r = sd_bus_message_open_container(call, 'a', "{sv}");
         if (r >= 0)
+                r = append_text(call, "run", filter->run);
+        if (r >= 0)
                 r = append_text(call, "type", filter->type);
         if (r >= 0)
                 r = append_text(call, "object", filter->object);
@@ -69,15 +71,16 @@ int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret)
         const char *found = NULL;
         int r;
 
-        r = service_list_runs(bus, &(ListFilter){}, &runs);
+        if (!*text)
+                return -ENOENT;
+        r = service_list_runs(bus, &(ListFilter){ .run = text }, &runs);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < json_object_array_length(runs); i++) {
                 const char *id = json_text(json_object_array_get_idx(runs, i), "run");
 
-                if (strncmp(id, text, strlen(text)) != 0 ||
-                    (unfinished && run_record_finished(json_object_array_get_idx(runs, i)) &&
-                     !streq(id, text)))
+                if (unfinished && run_record_finished(json_object_array_get_idx(runs, i)) &&
+                    !streq(id, text))
                         continue;
                 if (found) {
                         service_complain_ambiguous(text);
@@ -85,7 +88,7 @@ int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret)
                 }
                 found = id;
         }
-        if (!found || !*text)
+        if (!found)
                 return -ENOENT;
         *ret = strdup(found);
         return *ret ? 0 : -ENOMEM;

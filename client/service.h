@@ -12,6 +12,7 @@
 
 /* What to list; NULL and 0 are no condition. */
 typedef struct ListFilter {
+        const char *run; /* the beginning of the id */
         const char *type, *object, *state, *outcome;
         uint64_t since; /* microseconds of CLOCK_REALTIME */
 } ListFilter;

@@ -146,7 +146,9 @@ class ListRuns(RunsTestCase):
                            ({"state": "finished"}, [none, killed, other, failed, qemu]), ({"state": "running"}, []),
                            ({"object": "web"}, []), ({"type": "bhyve"}, []), ({"outcome": "success", "type": "libxl"}, []),
                            ({"limit": GLib.Variant("u", 2)}, [none, killed]), ({"limit": GLib.Variant("u", 0)}, []),
-                           ({"limit": GLib.Variant("u", 1), "type": "qemu"}, [other])):
+                           ({"limit": GLib.Variant("u", 1), "type": "qemu"}, [other]), ({"run": killed}, [killed]),
+                           ({"run": failed[:-1]}, [failed]), ({"run": failed + "0"}, []), ({"run": failed[1:]}, []),
+                           ({"run": ""}, [none, killed, other, failed, qemu]), ({"run": other, "type": "libxl"}, [])):
             with self.subTest(keys=keys):
                 self.assertEqual(self.ids(**keys), runs)
 

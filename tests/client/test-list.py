@@ -218,6 +218,15 @@ class Show(RunsTestCase):
         self.assertEqual(self.fields(runs[3][:13])["Run"], runs[3])
         self.assertEqual(self.fields(runs[3])["Run"], runs[3])
 
+    def test_the_oldest_of_many(self):
+        """More than ListRuns() tells of at once."""
+        self.start("[Bridge]\nHistoryRuns=20000\nHistorySize=1G\n")
+        oldest, *_ = [self.assert_return(call.wait()).run for _ in range(101)
+                      for call in [self.client.send_hook("daemon", "-", "start") for _ in range(100)]]
+        self.assertNotIn(oldest, self.virt_hooks("history", "--memory", "--json", LC_ALL="C").text)
+        for text in (oldest, oldest[:18]):
+            self.assertEqual(self.fields(text)["Run"], oldest)
+
     def test_unknown(self):
         self.start()
         self.call("lxc", GUEST, "prepare", domain())
