@@ -72,7 +72,7 @@ class Need(LoadTestCase, RunTestCase):
             self.assertIn(runs, {1} if what == verdict else {0} if what in NOTHING_RAN else {0, 1}, f"fault {number}: {reply}")
         self.note(f"{number - 1} faults: {dict(heard)}")
         self.assertGreater(heard[verdict], 0)
-        self.assertGreater(heard["LimitExceeded"], 5)
+        self.assertGreater(heard["LimitExceeded"], 0)
 
     def settle(self):
         return self.client.properties_call("Get", "(ss)", INTERFACE, "Running")
