@@ -25,7 +25,7 @@ typedef struct Query Query;
 
 struct Query {
         Access *access;
-        sd_bus_message *message;
+        sd_bus_message *message; /* NULL once it was sent away */
         AccessAction action;
         access_granted_t granted;
         void *userdata;
@@ -155,6 +155,10 @@ static void on_identified(sd_bus_message *message, Caller *caller, void *userdat
         Query *query = userdata;
         int r;
 
+        if (!query->message) {
+                query_free(query);
+                return;
+        }
         if (!caller) {
                 (void) bus_reply_errorf(message, SD_BUS_ERROR_ACCESS_DENIED,
                                         "The bus does not say who is calling; call again");
@@ -235,12 +239,15 @@ int access_new(Access **ret, sd_bus *bus, Callers *callers) {
 }
 
 void access_send_away(Access *access) {
-        while (!TAILQ_EMPTY(&access->queries)) {
-                Query *query = TAILQ_FIRST(&access->queries);
+        Query *query;
 
+        TAILQ_FOREACH (query, &access->queries, queries) {
+                if (!query->message)
+                        continue;
                 (void) bus_reply_errorf(query->message, ERROR_SHUTTING_DOWN,
                                         "The service is shutting down: call again when it is back");
-                query_free(query);
+                query->message = sd_bus_message_unref(query->message);
+                query->slot = sd_bus_slot_unref(query->slot); /* polkit's answer is of no use now */
         }
 }
 
@@ -253,6 +260,8 @@ Access *access_free(Access *access) {
         if (!access)
                 return NULL;
         access_send_away(access);
+        while (!TAILQ_EMPTY(&access->queries))
+                query_free(TAILQ_FIRST(&access->queries));
         sd_bus_unref(access->bus);
         free(access);
         return NULL;

@@ -48,7 +48,7 @@ int access_check(Access *access, sd_bus_message *message, AccessAction action,
 /* The connection is gone: nothing of it waits for polkit any more. */
 void access_caller_gone(Access *access, const Caller *caller);
 
-/* Answers all that still wait with ShuttingDown. Nothing may be dispatched any more after it. */
+/* Answers all that still wait with ShuttingDown. The bus and polkit may answer us after it. */
 void access_send_away(Access *access);
 
 DEFINE_CLEANUP(Access, access_free);
