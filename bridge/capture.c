@@ -85,16 +85,21 @@ uint64_t capture_lost(const Capture *capture) {
         return capture->total - capture->head_size - capture->tail_size;
 }
 
+const char *capture_format_gap(char buffer[static CAPTURE_GAP_SIZE], uint64_t lost) {
+        (void) snprintf(buffer, CAPTURE_GAP_SIZE, "[... %" PRIu64 " bytes left out ...]\n", lost);
+        return buffer;
+}
+
 int capture_text(const Capture *capture, char **ret, size_t *ret_size) {
         uint64_t lost = capture_lost(capture);
-        char gap[64] = "";
+        char line[CAPTURE_GAP_SIZE], gap[1 + CAPTURE_GAP_SIZE] = "";
         size_t gap_size = 0, oldest, until_wrap, size;
         char *text, *p;
 
         if (lost > 0)
-                gap_size = (size_t) snprintf(gap, sizeof(gap),
-                                             "%s[... %" PRIu64 " bytes left out ...]\n",
-                                             capture->head_size > 0 ? "\n" : "", lost);
+                gap_size = (size_t) snprintf(gap, sizeof(gap), "%s%s",
+                                             capture->head_size > 0 ? "\n" : "",
+                                             capture_format_gap(line, lost));
 
         size = capture->head_size + gap_size + capture->tail_size;
         text = malloc(size + 1);

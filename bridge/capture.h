@@ -33,6 +33,10 @@ void capture_append(Capture *capture, const char *data, size_t size);
 /* How many bytes are missing between the head and the tail. */
 uint64_t capture_lost(const Capture *capture);
 
+/* The line that stands for LOST bytes. Returns BUFFER. */
+#define CAPTURE_GAP_SIZE 64U
+const char *capture_format_gap(char buffer[static CAPTURE_GAP_SIZE], uint64_t lost);
+
 /*
  * All that is kept as one text, with a line that says how much is missing where something is. A NUL
  * follows the text. Ownership: the caller frees *ret. Returns 0 or -ENOMEM.

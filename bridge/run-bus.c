@@ -8,6 +8,7 @@
 
 #include <sys/wait.h>
 
+#include "capture.h"
 #include "text.h"
 
 /* A message must not be larger than the bus takes, and each bad byte becomes three. */
@@ -145,8 +146,19 @@ int run_append_entry(sd_bus_message *message, const Run *run) {
         return r < 0 ? r : sd_bus_message_close_container(message);
 }
 
+/* Kept text, or that its TOTAL bytes are left out where it is too much for ROOM, which it takes. */
+static int append_captured(sd_bus_message *message, const char *key, const char *data, size_t size,
+                           uint64_t total, size_t *room) {
+        char gap[CAPTURE_GAP_SIZE];
+
+        if (size > *room)
+                return run_append_text(message, key, capture_format_gap(gap, total));
+        *room -= size;
+        return append_bytes(message, key, data, size);
+}
+
 /* The a{sv} of one script. */
-static int append_result(sd_bus_message *message, const ScriptResult *result, bool with_text) {
+static int append_result(sd_bus_message *message, const ScriptResult *result, size_t *room) {
         bool exited = WIFEXITED(result->status);
         int r;
 
@@ -166,12 +178,14 @@ static int append_result(sd_bus_message *message, const ScriptResult *result, bo
                 r = append_time(message, "user_usec", result->user);
         if (r >= 0)
                 r = append_time(message, "system_usec", result->system);
-        if (r >= 0 && with_text)
-                r = append_bytes(message, "errors", result->error, result->error_size);
+        if (r >= 0)
+                r = append_captured(message, "errors", result->error, result->error_size,
+                                    result->error_total, room);
         if (r >= 0)
                 r = append_time(message, "errors_size", result->error_total);
-        if (r >= 0 && with_text)
-                r = append_bytes(message, "output", result->output, result->output_size);
+        if (r >= 0)
+                r = append_captured(message, "output", result->output, result->output_size,
+                                    result->output_total, room);
         if (r >= 0)
                 r = append_time(message, "output_size", result->output_total);
         return r < 0 ? r : sd_bus_message_close_container(message);
@@ -179,7 +193,7 @@ static int append_result(sd_bus_message *message, const ScriptResult *result, bo
 
 /* "results": aa{sv}, in the order in which the scripts ran. */
 int run_append_results(sd_bus_message *message, const Run *run) {
-        size_t text = 0;
+        size_t room = RESULTS_TEXT_MAX;
         int r;
 
         r = run_append_text(message, "message", run->message);
@@ -191,10 +205,8 @@ int run_append_results(sd_bus_message *message, const Run *run) {
                 r = sd_bus_message_open_container(message, 'v', "aa{sv}");
         if (r >= 0)
                 r = sd_bus_message_open_container(message, 'a', "a{sv}");
-        for (unsigned i = 0; i < run->scripts && r >= 0; i++) {
-                text += run->results[i].error_size + run->results[i].output_size;
-                r = append_result(message, &run->results[i], text <= RESULTS_TEXT_MAX);
-        }
+        for (unsigned i = 0; i < run->scripts && r >= 0; i++)
+                r = append_result(message, &run->results[i], &room);
         for (unsigned i = 0; i < 3 && r >= 0; i++)
                 r = sd_bus_message_close_container(message);
         return r;

@@ -245,6 +245,18 @@ class GetRun(RunsTestCase):
                     self.assertEqual(result["errors"], f"{'0' * 512}\n[... {size - 1024} bytes left out ...]\n{'0' * 509}END")
                 service.stop()
 
+    def test_more_than_fits(self):
+        """What of a whole chain's words goes into no message is said to be missing, and the next script's are told."""
+        for number in range(1, 7):
+            self.script(f"qemu.d/{number}", "head -c 900000 /dev/zero | tr '\\0' a >&2; exit 1" if number < 6 else
+                        "echo words >&2; echo out; exit 3")
+        self.start("[Bridge]\nMaxStderr=1M\n")
+        results = self.get(self.call("qemu", GUEST, "start", domain()))["results"]
+        self.assertEqual([result["errors_size"] for result in results], [900000] * 5 + [6])
+        self.assertEqual([len(result["errors"]) for result in results[:4]], [900000] * 4)
+        self.assertEqual(results[4]["errors"], "[... 900000 bytes left out ...]\n")
+        self.assertEqual((results[5]["errors"], results[5]["output"]), ("words\n", "out\n"))
+
     def test_end_of_output(self):
         """Of a script that is no filter, and of one that is."""
         for operation in ("start", "migrate"):
