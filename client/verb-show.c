@@ -89,15 +89,42 @@ static void print_when(const char *name, json_object *run, const char *key) {
                 print_field(name, when_format(when, json_number(run, key)));
 }
 
+/* Somebody's name, and in brackets what else tells who that is. */
+static void print_named(const char *title, const char *name, const char *about) {
+        _cleanup_free_ char *name_escaped = terminal_escape(name, strlen(name), false);
+        _cleanup_free_ char *about_escaped = terminal_escape(about, strlen(about), false);
+
+        (void) printf("%12s:  %s (%s)\n", title, name_escaped ? name_escaped : "",
+                      about_escaped ? about_escaped : "");
+}
+
+static void print_owner(json_object *run) {
+        const char *owner = json_text(run, "port_owner"), *uuid = json_text(run, "port_owner_uuid");
+
+        if (*owner && *uuid)
+                print_named("Port's owner", owner, uuid);
+        else
+                print_field("Port's owner", *owner ? owner : uuid);
+}
+
 static void print_caller(json_object *run) {
-        const char *comm = json_text(run, "caller_comm");
-        _cleanup_free_ char *escaped = terminal_escape(comm, strlen(comm), false);
+        char about[64];
 
         if (!json_object_object_get_ex(run, "caller_pid", NULL)) /* the journal does not know it */
                 return;
-        (void) printf("%12s:  %s (pid %" PRIu64 ", uid %" PRIu64 ")\n", "Caller",
-                      escaped ? escaped : "", json_number(run, "caller_pid"),
-                      json_number(run, "caller_uid"));
+        (void) snprintf(about, sizeof(about), "pid %" PRIu64 ", uid %" PRIu64,
+                        json_number(run, "caller_pid"), json_number(run, "caller_uid"));
+        print_named("Caller", json_text(run, "caller_comm"), about);
+}
+
+/* Whoever looks at a hook that hangs will want to look at its process. */
+static void print_running(json_object *run) {
+        char about[32];
+
+        if (!json_object_object_get_ex(run, "pid", NULL))
+                return;
+        (void) snprintf(about, sizeof(about), "pid %" PRIu64, json_number(run, "pid"));
+        print_named("Running now", json_text(run, "script"), about);
 }
 
 /* libvirt's error ends with the script's last words, which may be several lines. */
@@ -140,10 +167,10 @@ static void print_run(json_object *run) {
         print_field("Took", when_format_span(span, json_number(run, "duration_usec")));
         print_field("Port", json_text(run, "port_uuid"));
         print_field("Port's MAC", json_text(run, "port_mac"));
-        print_field("Port's owner", json_text(run, "port_owner"));
+        print_owner(run);
         print_caller(run);
         print_field("Unit", json_text(run, "caller_unit"));
-        print_field("Running now", json_text(run, "script"));
+        print_running(run);
         print_message(json_text(run, "message"));
         if (json_object_object_get_ex(run, "results", &results))
                 for (size_t i = 0; i < json_object_array_length(results); i++)

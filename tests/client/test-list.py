@@ -156,7 +156,7 @@ class Show(RunsTestCase):
         run = self.call("network", NETWORK, "port-created", network(), port())
         fields, known = self.fields(run), self.get_run(run)
         self.assertEqual([fields[name] for name in ("Port", "Port's MAC", "Port's owner")],
-                         [known[key] for key in ("port_uuid", "port_mac", "port_owner")])
+                         [known["port_uuid"], known["port_mac"], f"{known['port_owner']} ({known['port_owner_uuid']})"])
 
     def test_running(self):
         self.script("qemu.d/10", "exit 0")
@@ -164,7 +164,7 @@ class Show(RunsTestCase):
         call = self.send()
         run = self.only_id()
         self.assertEqual(self.show(run).split("\n")[0], "● qemu prepare: running")
-        self.assertEqual(self.fields(run)["Running now"], f"{self.hooks}/qemu")
+        self.assertEqual(self.fields(run)["Running now"], f"{self.hooks}/qemu (pid {self.get_run(run)['pid']})")
         self.finish(call)
 
     def test_waiting(self):
