@@ -39,12 +39,23 @@ Colour run_record_colour(json_object *run) {
         return streq(effect, "proceed") ? COLOUR_GOOD : COLOUR_PLAIN;
 }
 
+/* "qemu" or "qemu.d/20-vlan": the end of the path is what tells, and a table cuts that off. */
+static const char *script_name(const char *path) {
+        const char *name = strrchr(path, '/'), *folder = name;
+
+        while (folder && folder > path && folder[-1] != '/')
+                folder--;
+        if (folder && name - folder > 2 && strncmp(name - 2, ".d", 2) == 0)
+                return folder;
+        return name ? name + 1 : path;
+}
+
 /* The script that runs, or for whom a call waits, or why the run failed. */
 static void add_remark(Table *table, json_object *run) {
         const char *state = json_text(run, "state");
 
         if (streq(state, "running"))
-                table_addf(table, COLOUR_PLAIN, "%s, for %s", json_text(run, "script"),
+                table_addf(table, COLOUR_PLAIN, "%s, for %s", script_name(json_text(run, "script")),
                            json_text(run, "caller_comm"));
         else if (streq(state, "waiting"))
                 table_addf(table, COLOUR_PLAIN, "for %s", json_text(run, "caller_comm"));

@@ -122,9 +122,9 @@ static void shrink(const Table *table, size_t *widths, size_t room) {
         }
 }
 
+/* LAST: nothing but empty cells follows in the row. */
 static void print_cell(const Table *table, const char *text, size_t text_width, size_t column,
-                       size_t width, Colour colour) {
-        bool last = column == table->n_columns - 1;
+                       size_t width, Colour colour, bool last) {
         const char *sequence = colour == COLOUR_PLAIN ? "" : terminal_colour(colour);
 
         if (table->columns[column].right)
@@ -135,6 +135,16 @@ static void print_cell(const Table *table, const char *text, size_t text_width, 
         if (*sequence)
                 (void) fputs(terminal_colour(COLOUR_PLAIN), stdout);
         (void) putchar(last ? '\n' : ' ');
+}
+
+static void print_row(const Table *table, const Cell *cells, const size_t *widths) {
+        size_t n = table->n_columns;
+
+        while (n > 1 && cells[n - 1].width == 0)
+                n--;
+        for (size_t c = 0; c < n; c++)
+                print_cell(table, cells[c].text, cells[c].width, c, widths[c], cells[c].colour,
+                           c == n - 1);
 }
 
 int table_print(const Table *table) {
@@ -150,9 +160,9 @@ int table_print(const Table *table) {
 
         for (size_t c = 0; c < table->n_columns; c++)
                 print_cell(table, table->columns[c].heading,
-                           terminal_columns(table->columns[c].heading), c, widths[c], COLOUR_BOLD);
-        for (size_t i = 0; i < table->n_cells; i++)
-                print_cell(table, table->cells[i].text, table->cells[i].width, i % table->n_columns,
-                           widths[i % table->n_columns], table->cells[i].colour);
+                           terminal_columns(table->columns[c].heading), c, widths[c], COLOUR_BOLD,
+                           c == table->n_columns - 1);
+        for (size_t i = 0; i < table->n_cells; i += table->n_columns)
+                print_row(table, &table->cells[i], widths);
         return 0;
 }

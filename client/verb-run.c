@@ -196,8 +196,8 @@ static void tell_of_no_script(sd_bus *bus, char **words) {
 
         complain("%s %s %s: no script ran, for there is none of %s%s%s; 'virt-hooks scripts' lists "
                  "those there are",
-                 words[0], words[1], words[2], words[0], directories ? " in " : "",
-                 directories ? directories : "");
+                 words[0], *words[1] ? words[1] : "-", words[2], words[0],
+                 directories ? " in " : "", directories ? directories : "");
 }
 
 /* The service's message has a remedy; that of a script's own failure is for programs, and has again

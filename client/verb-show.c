@@ -164,7 +164,9 @@ static void print_run(json_object *run) {
         print_field("Reason", json_text(run, "reason"));
         print_when("Queued", run, "queued_at");
         print_when("Started", run, "started_at");
-        print_field("Took", when_format_span(span, json_number(run, "duration_usec")));
+        when_format_span(span, json_number(run, "duration_usec"));
+        if (json_number(run, "started_at") > 0)
+                print_field(streq(json_text(run, "state"), "running") ? "So far" : "Took", span);
         print_field("Port", json_text(run, "port_uuid"));
         print_field("Port's MAC", json_text(run, "port_mac"));
         print_owner(run);

@@ -576,7 +576,7 @@ class Usage(RehearseTestCase):
         for document, fragment in (("", "is empty"), ("web-01", "not well-formed"), (domain()[:-5], "not well-formed"),
                                    (network(), "root element <network>, not <domain>"),
                                    (domain(name=""), "has no <name>"), ("<domain><name>a</name></domain>", "has no <uuid>"),
-                                   (domain(name="a\nb"), "control character"), (domain(name="a" * 256), "256 bytes"),
+                                   (domain(name="a\nb"), "control character"), (domain(name="a" * 256), "255 bytes"),
                                    ("<!DOCTYPE domain>" + domain(), "DTD")):
             with self.subTest(document=document[:40]):
                 path = self.write(self.path("web-01.xml"), document)

@@ -227,7 +227,7 @@ class CommandLine(RunTestCase):
     def test_unknown_types(self):
         """Whoever misspells one is told, and not that there is nothing."""
         for arguments in (("history", "--type=Qemu"), ("monitor", "--type=Qemu"), ("rehearse", "Qemu"), ("detach", "Qemu")):
-            self.assert_trouble(self.bare(*arguments), USAGE, "'Qemu'", "daemon, qemu, lxc, libxl and network")
+            self.assert_trouble(self.bare(*arguments), USAGE, "'Qemu'", "daemon, qemu, lxc, libxl, network")
 
     def test_common_options_stand_anywhere(self):
         self.script("qemu", "exit 0")
