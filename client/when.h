@@ -10,8 +10,9 @@
 #define WHEN_SIZE 64U /* room for any text made here */
 
 /*
- * "now", "today", "yesterday", "14:30", "2026-11-22", "2026-11-22 14:30[:05]", "-1h" or "1h ago"
- * (any time span of systemd.time(7)), "@SECONDS". Local time. Returns 0 or -EINVAL.
+ * "now", "today", "yesterday", "tomorrow"; "14:30", "2026-11-22", "Sun 2026-11-22 14:30:05.123
+ * UTC", and each in between, local time if not told; "-1h", "1h ago" or "+1h";
+ * "@SECONDS[.FRACTION]". Returns 0 or -EINVAL.
  */
 int when_parse(const char *s, uint64_t *ret);
 

@@ -114,7 +114,13 @@ class Filters(HistoryTestCase):
         self.call("qemu", GUEST, "start", domain())
         local = time.localtime(between)
         today = local.tm_yday == time.localtime(before).tm_yday
-        forms = [f"@{between}", time.strftime("%Y-%m-%d %H:%M:%S", local)] + [time.strftime("%H:%M:%S", local)] * today
+        utc, day = time.gmtime(between), ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+        forms = [f"@{between}", f"@{between}.0", *(time.strftime(f"{before_it}%Y-%m-%d{separator}%H:%M:%S{fraction}", local)
+                                                   for before_it in ("", f"{day[local.tm_wday]} ")
+                                                   for separator in " T" for fraction in ("", ".0000009")),
+                 *(time.strftime(f"{before_it}%Y-%m-%d{separator}%H:%M:%S{zone}", utc)
+                   for before_it in ("", f"{day[utc.tm_wday]} ") for separator in " T" for zone in (" UTC", ".00 UTC", "Z"))]
+        forms += [time.strftime("%H:%M:%S", local), time.strftime("%H:%M:%S.000", local)] * today
         for form in forms:
             with self.subTest(form=form):
                 self.assertEqual(self.operations(f"--since={form}"), ["start"])
@@ -123,6 +129,9 @@ class Filters(HistoryTestCase):
         for option, form, operations in (("since", "-1h", both), ("since", "1h ago", both), ("since", "yesterday", both),
                                          ("since", "now", none), ("until", "now", both), ("until", "-1h", none),
                                          ("until", "1min 30s ago", none), ("until", "yesterday", none),
+                                         ("since", "tomorrow", none), ("until", "tomorrow", both), ("since", "+1min", none),
+                                         ("until", "+1min", both), ("since", f"@{before - 1}.999", both),
+                                         ("until", f"@{before - 1}.999", none),
                                          ("since", f"@{before}", both), ("until", f"@{before}", none),
                                          ("since", time.strftime("%Y-%m-%d", time.localtime(before)), both)):
             with self.subTest(option=option, form=form):
@@ -133,7 +142,8 @@ class Filters(HistoryTestCase):
     def test_wrong_times(self):
         self.start()
         for form in ("", "soon", "-", "-soon", "25:00", "12:60", "2026-13-01", "2026-02-30 12:00", "@", "@x", "ago",
-                     "12:00 tomorrow", "@99999999999999999999"):
+                     "12:00 tomorrow", "@99999999999999999999", "@1.", "@1.x", "12:00.5", "12:00:00.", "2026-11-22 UTC UTC",
+                     "Mon 2026-11-22", "Sun", "+", "++1h", "+18446744073709551615us", "2026-11-22 12:00 CET", "2026-02-30Z"):
             for option in ("since", "until"):
                 with self.subTest(form=form):
                     result = self.virt_hooks("history", f"--{option}={form}")
