@@ -17,6 +17,7 @@
 #include "bus-names.h"
 #include "call.h"
 #include "environment.h"
+#include "hooks-lock.h"
 #include "journal-ids.h"
 #include "journal.h"
 #include "log-control.h"
@@ -89,7 +90,8 @@ int bridge_reload(Bridge *bridge) {
         r = scripts_new(&scripts,
                         bridge->options->hooks_directories ? bridge->options->hooks_directories
                                                            : settings->hooks_directories,
-                        settings->ownership == OWNERSHIP_STRICT, settings->rescan == RESCAN_DAEMON);
+                        settings->ownership == OWNERSHIP_STRICT, settings->rescan == RESCAN_DAEMON,
+                        HOOKS_LOCK_PATH);
         if (r < 0)
                 return r;
 

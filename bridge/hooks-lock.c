@@ -37,3 +37,14 @@ int hooks_lock(const char *path, HooksLockKind kind, uint64_t timeout) {
                 (void) nanosleep(&pause, NULL);
         return fd;
 }
+
+void hooks_lock_look(const char *path, struct stat *ret) {
+        if (stat(path, ret) < 0)
+                *ret = (struct stat){};
+}
+
+bool hooks_lock_was_quiet(const struct stat *before, const struct stat *after) {
+        return before->st_size == 0 && after->st_size == 0 && before->st_ino == after->st_ino &&
+               before->st_dev == after->st_dev && before->st_mtim.tv_sec == after->st_mtim.tv_sec &&
+               before->st_mtim.tv_nsec == after->st_mtim.tv_nsec;
+}

@@ -9,6 +9,8 @@
  * Source: flock(2).
  */
 
+#include <sys/stat.h>
+
 #include "paths.h"
 #include "util.h"
 
@@ -26,3 +28,12 @@ typedef enum HooksLockKind {
  * when the time is over, -ENOENT where there is no file.
  */
 int hooks_lock(const char *path, HooksLockKind kind, uint64_t timeout);
+
+/*
+ * For those who hold no lock. While scripts are on the move, and after that was broken off, the
+ * file has the plan in it. *RET is what is known of the file; all of it is 0 where there is none.
+ */
+void hooks_lock_look(const char *path, struct stat *ret);
+
+/* Whether no script was on the move from the look BEFORE to the look AFTER. */
+bool hooks_lock_was_quiet(const struct stat *before, const struct stat *after);

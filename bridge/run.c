@@ -540,6 +540,14 @@ static bool run_find_scripts(Run *run) {
                                                        run->id)
                                  : -ENOMEM;
         }
+        if (r == -EBUSY) {
+                run_fail_with(run, RUN_REFUSED, ERROR_LIMIT_EXCEEDED,
+                              "call again; if it lasts, 'virt-hooks check' as root takes back what "
+                              "was broken off",
+                              "its scripts are on the move between libvirt's folder and the "
+                              "service's");
+                return false;
+        }
         if (r < 0) {
                 run_fail_with(run, RUN_REFUSED,
                               is_shortage(r) ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,

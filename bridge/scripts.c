@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "forwarder.h"
+#include "hooks-lock.h"
 #include "journal-ids.h"
 #include "log.h"
 #include "safe-path.h"
@@ -21,6 +22,7 @@ struct Scripts {
         char *const *directories;
         bool strict;
         bool cached;
+        const char *lock;            /* NULL: nobody moves the scripts meanwhile */
         bool present[HOOK_TYPE_MAX]; /* as of loaded_at */
         uint64_t loaded_at;
         char **warned; /* files without an execute bit that were told of */
@@ -274,7 +276,7 @@ static int take_candidates(Scripts *scripts, CandidateList *candidates, bool pre
         return r;
 }
 
-int scripts_find(Scripts *scripts, HookType type, bool all, ScriptList *ret) {
+static int find_scripts(Scripts *scripts, HookType type, bool all, ScriptList *ret) {
         bool present = !scripts->cached || scripts->present[type];
         CandidateList candidates = {};
         int r = 0;
@@ -288,7 +290,37 @@ int scripts_find(Scripts *scripts, HookType type, bool all, ScriptList *ret) {
         return r;
 }
 
+static void look_at_lock(const Scripts *scripts, struct stat *ret) {
+        *ret = (struct stat){};
+        if (scripts->lock)
+                hooks_lock_look(scripts->lock, ret);
+}
+
+/* Otherwise half of a type's scripts may be in one folder, and half in the other. */
+static bool was_quiet_since(const Scripts *scripts, const struct stat *before) {
+        struct stat after;
+
+        look_at_lock(scripts, &after);
+        return hooks_lock_was_quiet(before, &after);
+}
+
+int scripts_find(Scripts *scripts, HookType type, bool all, ScriptList *ret) {
+        struct stat before;
+        int r;
+
+        look_at_lock(scripts, &before);
+        r = find_scripts(scripts, type, all, ret);
+        if (all || was_quiet_since(scripts, &before))
+                return r;
+        if (r >= 0)
+                script_list_clear(ret);
+        return -EBUSY;
+}
+
 void scripts_rescan(Scripts *scripts) {
+        struct stat before;
+
+        look_at_lock(scripts, &before);
         for (HookType type = 0; type < HOOK_TYPE_MAX; type++) {
                 CandidateList candidates = {};
 
@@ -296,6 +328,9 @@ void scripts_rescan(Scripts *scripts) {
                 scripts->present[type] = find_candidates(scripts, type, &candidates) != 0;
                 candidate_list_clear(&candidates);
         }
+        if (!was_quiet_since(scripts, &before))
+                for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+                        scripts->present[type] = true; /* as above */
         scripts->warned = strv_free(scripts->warned);
         scripts->loaded_at = now_usec(CLOCK_REALTIME);
 }
@@ -304,7 +339,8 @@ uint64_t scripts_loaded_at(const Scripts *scripts) {
         return scripts->loaded_at;
 }
 
-int scripts_new(Scripts **ret, char *const *directories, bool strict, bool cached) {
+int scripts_new(Scripts **ret, char *const *directories, bool strict, bool cached,
+                const char *lock) {
         Scripts *scripts = malloc(sizeof(Scripts));
 
         if (!scripts)
@@ -313,6 +349,7 @@ int scripts_new(Scripts **ret, char *const *directories, bool strict, bool cache
                 .directories = directories,
                 .strict = strict,
                 .cached = cached,
+                .lock = lock,
         };
         scripts_rescan(scripts);
         *ret = scripts;

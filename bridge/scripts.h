@@ -54,9 +54,11 @@ typedef struct Scripts Scripts;
  * DIRECTORIES are looked at in order; the first that has any executable script of a type serves
  * that type, unless its main script is the forwarder. They stay the caller's and must live as long
  * as the Scripts. STRICT: a script that others may change is unsafe. CACHED: whether a type has
- * scripts at all is looked up now and by scripts_rescan() only.
+ * scripts at all is looked up now and by scripts_rescan() only. LOCK is the path of the hooks' lock
+ * for those who do not hold it, else NULL; it must live as long.
  */
-int scripts_new(Scripts **ret, char *const *directories, bool strict, bool cached);
+int scripts_new(Scripts **ret, char *const *directories, bool strict, bool cached,
+                const char *lock);
 Scripts *scripts_free(Scripts *scripts); /* takes NULL, returns NULL */
 
 /* Looks anew for the types that have scripts. */
@@ -69,8 +71,8 @@ uint64_t scripts_loaded_at(const Scripts *scripts);
  * The scripts that a call of TYPE runs now, in order: the main one, then those of the .d folder by
  * the bytes of their names. With ALL also those that are passed over because they are not
  * executable. An empty list is no error. Returns 0, with *ret filled (script_list_clear() it);
- * -ENOMEM; or the negative errno of a folder that cannot be read: then nobody knows what should
- * have run.
+ * -ENOMEM; or the negative errno of a folder that cannot be read, or without ALL -EBUSY while
+ * scripts are on the move: then nobody knows what should have run.
  */
 int scripts_find(Scripts *scripts, HookType type, bool all, ScriptList *ret);
 

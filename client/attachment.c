@@ -10,10 +10,11 @@
  * or the forwarder. The forwarder waits for the lock, at most ten seconds, so it finds the scripts
  * in one of the two folders and whole; if the script is back in the forwarder's place by then, the
  * forwarder becomes the script. What is under way in the forwarder has the lock, and nothing is
- * moved. What libvirt has started as a plain script is the one that cannot be seen: where the
- * kernel has just begun to execute it, its interpreter may open the forwarder in its place, and
- * fail; and if it still runs when its TYPE.d is moved, libvirt does not find that folder
- * afterwards.
+ * moved. The service takes no call while there is a plan, also one that was broken off; the
+ * forwarder then runs what libvirt does not run by itself. What libvirt has started as a plain
+ * script is the one that cannot be seen: where the kernel has just begun to execute it, its
+ * interpreter may open the forwarder in its place, and fail; and if it still runs when its TYPE.d
+ * is moved, libvirt does not find that folder afterwards.
  */
 
 #include "attachment.h"

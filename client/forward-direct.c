@@ -94,7 +94,7 @@ static int direct_set_up(Direct *direct) {
                 r = sd_event_new(&direct->event);
         if (r >= 0)
                 r = scripts_new(&direct->context.scripts, direct->settings->hooks_directories,
-                                direct->settings->ownership == OWNERSHIP_STRICT, false);
+                                direct->settings->ownership == OWNERSHIP_STRICT, false, NULL);
         if (r >= 0)
                 r = drain_new(&direct->context.drain, direct->event);
         direct->context.event = direct->event;

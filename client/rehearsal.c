@@ -99,7 +99,7 @@ int rehearsal_new(Rehearsal **ret, const RehearsalSpec *spec, sd_bus_error *erro
                 .lasts = on_lasts,
         };
         /* The author's own folder need not be root's, and nobody else runs what is in it. */
-        r = scripts_new(&rehearsal->context.scripts, spec->directories, false, false);
+        r = scripts_new(&rehearsal->context.scripts, spec->directories, false, false, NULL);
         if (r >= 0)
                 r = drain_new(&rehearsal->context.drain, rehearsal->event);
         if (r >= 0)

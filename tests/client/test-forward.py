@@ -8,8 +8,8 @@ import shutil
 import signal
 import subprocess
 
-from attachment import APPEND_NAME, FORWARDER, Mover
-from command import wait_until
+from attachment import APPEND_NAME, CHANGES, FORWARDER, Mover
+from command import VIRT_HOOKS, wait_until
 import tap
 from client import Call
 from forwarder import ENVIRONMENT, FORWARD, NOBODY, SYSCONFDIR, ForwardTestCase
@@ -505,6 +505,67 @@ class OnTheMove(ForwardTestCase):
             self.client.settle()
             number += 1
         self.assertEqual(self.trace(), [f"guest-{n}" for n in range(number)])
+        self.assertIsNone(service.process.poll())
+
+    def assert_whole_or_refused(self, guest):
+        """A caller that is not libvirt gets both scripts, or an error. Returns whether it got them."""
+        reply = self.client.hook("qemu", guest, "start", domain(guest))
+        ran = [line for line in self.trace() if line.split()[1] == guest]
+        if reply.error:
+            return False
+        self.assertEqual(ran, [f"{script} {guest} start begin -" for script in ("qemu", "qemu.d/10-x")], str(reply))
+        return True
+
+    def make_scripts(self):
+        for name in ("qemu", "qemu.d/10-x"):
+            self.tracing_script(name, "cat > /dev/null", directory=self.libvirt_hooks)
+
+    def test_other_callers(self):
+        """Nobody waits for them, and they miss none of a type's scripts."""
+        self.make_scripts()
+        service = self.start(hooks=[self.hooks, self.libvirt_hooks])
+        mover = Mover(self.path("moves"))
+        self.addCleanup(mover.stop)
+        number = served = 0
+        while number < 300 or mover.moves < 20 or served < 20:
+            served += self.assert_whole_or_refused(f"guest-{number}")
+            self.client.settle()
+            number += 1
+        self.assertIsNone(service.process.poll())
+
+    def attach(self, verb, *prefix):
+        return subprocess.run([*prefix, VIRT_HOOKS, verb, "qemu"], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+                              env=ENVIRONMENT | {"ASAN_OPTIONS": "detect_leaks=0"})
+
+    def run_as_libvirt(self, guest):
+        """The main script, then what is in the folder beside it."""
+        folder = os.path.join(self.libvirt_hooks, "qemu.d")
+        for name in ["qemu", *(f"qemu.d/{name}" for name in (os.listdir(folder) if os.path.isdir(folder) else ()))]:
+            self.assert_hook(self.hook(name, guest, "start", "begin", "-", document=domain(guest)))
+        self.assertEqual(sorted(line for line in self.trace() if line.split()[1] == guest),
+                         [f"{script} {guest} start begin -" for script in ("qemu", "qemu.d/10-x")])
+
+    def test_broken_off_anywhere(self):
+        """libvirt's guests start as ever, each script having run once; others are refused where scripts are in both places."""
+        self.make_scripts()
+        service = self.start(hooks=[self.hooks, self.libvirt_hooks])
+        trace = self.path("strace")
+        refused = killed = 0
+        for verb, before in (("attach", "detach"), ("detach", "attach")):
+            for call in CHANGES:
+                for number in range(1, 100):
+                    self.assertEqual(self.attach(before).returncode, 0)
+                    done = self.attach(verb, "strace", "-qq", "-o", trace, "-e", f"trace={call}", "-e",
+                                       f"inject={call}:signal=KILL:when={number}")
+                    if done.returncode == 0:
+                        break
+                    killed += 1
+                    with self.subTest(f"{verb}, {call} {number}"):
+                        refused += not self.assert_whole_or_refused(f"other-{killed}")
+                        self.run_as_libvirt(f"guest-{killed}")
+        self.assertEqual(self.attach("detach").returncode, 0)
+        self.assertTrue(self.assert_whole_or_refused("last"))
+        self.assertGreater(refused, 10)
         self.assertIsNone(service.process.poll())
 
 

@@ -56,7 +56,8 @@ static void stage_open(Stage *stage, Sandbox *sandbox) {
         assert_int_equal(
                 settings_load(&stage->settings, sandbox_path(sandbox, "no-settings"), false), 0);
         stage->context.settings = stage->settings;
-        assert_int_equal(scripts_new(&stage->context.scripts, stage->directories, true, false), 0);
+        assert_int_equal(
+                scripts_new(&stage->context.scripts, stage->directories, true, false, NULL), 0);
         assert_int_equal(drain_new(&stage->context.drain, sandbox->event), 0);
 }
 

@@ -23,7 +23,9 @@ static void place_open(Place *place, Sandbox *sandbox, bool strict, bool cached)
                 .directories = { (char *) sandbox_path(sandbox, "one"),
                                  (char *) sandbox_path(sandbox, "two") },
         };
-        assert_int_equal(scripts_new(&place->scripts, place->directories, strict, cached), 0);
+        assert_int_equal(scripts_new(&place->scripts, place->directories, strict, cached,
+                                     sandbox_path(sandbox, "lock")),
+                         0);
 }
 
 static void place_close(Place *place) {
@@ -86,7 +88,7 @@ static void test_no_directories_have_no_scripts(void **state) {
         Scripts *scripts;
         ScriptList list;
 
-        assert_int_equal(scripts_new(&scripts, none, true, false), 0);
+        assert_int_equal(scripts_new(&scripts, none, true, false, NULL), 0);
         assert_int_equal(scripts_find(scripts, HOOK_QEMU, true, &list), 0);
         assert_int_equal(list.n, 0);
         scripts_free(scripts);
@@ -278,6 +280,28 @@ static void test_a_rescan_can_lose_a_type(void **state) {
         scripts_rescan(place.scripts);
         script(*state, "one/qemu");
         assert_runs(&place, HOOK_QEMU, "");
+        place_close(&place);
+}
+
+/* They may be half in one folder and half in the other. */
+static void test_scripts_on_the_move_are_not_found(void **state) {
+        ScriptList list;
+        Place place;
+
+        script(*state, "one/qemu");
+        (void) sandbox_file(*state, "lock", 0600, "");
+        place_open(&place, *state, false, true);
+        assert_runs(&place, HOOK_QEMU, "one/qemu");
+        (void) sandbox_file(*state, "lock", 0600, "plan");
+        assert_int_equal(scripts_find(place.scripts, HOOK_QEMU, false, &list), -EBUSY);
+        assert_int_equal(list.n, 0);
+        find(&place, HOOK_QEMU, true, &list); /* for those who just look */
+        script_list_clear(&list);
+        assert_int_equal(unlink(sandbox_path(*state, "one/qemu")), 0);
+        scripts_rescan(place.scripts); /* nobody knows which types have any */
+        (void) sandbox_file(*state, "lock", 0600, "");
+        script(*state, "one/lxc");
+        assert_runs(&place, HOOK_LXC, "one/lxc");
         place_close(&place);
 }
 
@@ -488,6 +512,7 @@ int main(void) {
                 sandboxed(test_libvirts_rule_looks_for_types_when_it_is_told_to),
                 sandboxed(test_libvirts_rule_reads_the_files_of_a_type_at_each_call),
                 sandboxed(test_a_rescan_can_lose_a_type),
+                sandboxed(test_scripts_on_the_move_are_not_found),
                 sandboxed(test_the_time_of_the_scan_is_known),
                 sandboxed(test_a_folder_that_cannot_be_read_is_an_error),
                 sandboxed(test_libvirts_rule_lets_nothing_hide_in_an_unreadable_folder),
