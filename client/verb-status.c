@@ -72,17 +72,28 @@ static int find_owner(sd_bus *bus, pid_t *ret_pid, uint64_t *ret_since) {
         return 0;
 }
 
-static void print_owner(sd_bus *bus, const Options *options) {
-        char since[WHEN_SIZE], span[WHEN_SIZE];
-        uint64_t started = 0;
+/* Adds which process the service is, and since when, where that is one of this machine. */
+static int take_owner(json_object *status, sd_bus *bus, const Options *options) {
+        uint64_t since;
         pid_t pid;
+        int r;
 
-        if (options->transport == TRANSPORT_HOST || options->transport == TRANSPORT_MACHINE)
-                return; /* its processes are not those of this machine */
-        if (find_owner(bus, &pid, &started) < 0)
-                return;
-        (void) printf("        Since:  %s; %s ago (pid %d)\n", when_format(since, started),
-                      when_format_span(span, now_usec(CLOCK_REALTIME) - started), (int) pid);
+        if (options->transport == TRANSPORT_HOST || options->transport == TRANSPORT_MACHINE ||
+            find_owner(bus, &pid, &since) < 0)
+                return 0;
+        r = json_take(status, "Since", json_object_new_uint64(since));
+        return r < 0 ? r : json_take(status, "Pid", json_object_new_int64(pid));
+}
+
+static void print_owner(json_object *status) {
+        uint64_t started = json_number(status, "Since");
+        char since[WHEN_SIZE], span[WHEN_SIZE];
+
+        if (started > 0)
+                (void) printf("        Since:  %s; %s ago (pid %" PRIu64 ")\n",
+                              when_format(since, started),
+                              when_format_span(span, now_usec(CLOCK_REALTIME) - started),
+                              json_number(status, "Pid"));
 }
 
 /* Which of libvirt's hooks are attached: an array of types. NULL where they are not this machine's,
@@ -125,13 +136,13 @@ static int print_running(sd_bus *bus) {
         return run_record_print_list(runs, false, "");
 }
 
-static int print_status(sd_bus *bus, const Options *options, json_object *properties,
-                        json_object *list, json_object *attached) {
+static int print_status(sd_bus *bus, json_object *properties, json_object *list,
+                        json_object *attached) {
         char when[WHEN_SIZE];
 
         (void) printf("%s●%s virt-hooksd %s\n", terminal_colour(COLOUR_GOOD),
                       terminal_colour(COLOUR_PLAIN), json_text(properties, "Version"));
-        print_owner(bus, options);
+        print_owner(properties);
         (void) printf("         Runs:  %" PRIu64 ", of them %" PRIu64 " failed; %" PRIu64
                       " run and %" PRIu64 " wait now\n",
                       json_number(properties, "Runs"), json_number(properties, "Failures"),
@@ -171,9 +182,11 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         }
         if (service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;
+        if (take_owner(properties, bus, options) < 0)
+                return trouble("out of memory");
         attached = list_attached(options);
         if (!options->json)
-                return print_status(bus, options, properties, list, attached);
+                return print_status(bus, properties, list, attached);
         if (json_take(properties, "Scripts", TAKE_PTR(list)) < 0 ||
             (attached && json_take(properties, "Attached", TAKE_PTR(attached)) < 0))
                 return trouble("out of memory");

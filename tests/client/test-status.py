@@ -71,10 +71,12 @@ class Status(CommandTestCase):
     def test_json(self):
         """The properties by their names, and the scripts as `scripts` has them."""
         self.script("qemu", "")
-        self.start()
+        service = self.start()
         status, = self.virt_hooks("--json", "status").objects
         properties = self.client.properties_call("GetAll", "(s)", INTERFACE).values[0]
         attached = status.pop("Attached")
+        self.assertEqual(status.pop("Pid"), service.process.pid)
+        self.assertLess(abs(time.time() - status.pop("Since") / 1e6), 20 * FACTOR)
         self.assertEqual(status, {**properties, "Scripts": self.virt_hooks("--json", "scripts").objects})
         self.assertEqual(self.field("Attached"), ", ".join(attached) or "none")
 
