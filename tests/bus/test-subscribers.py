@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The subscribers that org.virt.Hooks(5) has for people to copy, in the shell, in Python and in C: they work, and are those of the
-examples."""
+"""The match rules and the subscribers that org.virt.Hooks(5) has for people to copy, the latter in the shell, in Python and in C:
+they work, and are those of the examples."""
 
 import itertools
 import os
@@ -15,6 +15,7 @@ import uuid
 import tap
 from client import FACTOR, wait_until
 from fake_service import FakeService
+from gi.repository import Gio, GLib
 from harness import TOP_SRCDIR, HooksTestCase, Watcher, read_text
 from samples import GUEST, domain
 
@@ -99,6 +100,53 @@ class C(Subscriber, HooksTestCase):
         return [self.path("listen")]
 
 
+def manual(title, end):
+    """A part of the page, from the line that begins it."""
+    page = read_text(os.path.join(TOP_SRCDIR, "man", "org.virt.Hooks.5.in"))
+    return re.search(rf"(?ms)^{re.escape(title)}$(.*?)^{re.escape(end)}", page).group(1)
+
+
+class MatchRules(HooksTestCase):
+    def listen(self, rule):
+        """What comes with this rule and no other: member and arguments of each signal."""
+        connection = Gio.DBusConnection.new_for_address_sync(
+            self.bus.address, Gio.DBusConnectionFlags.AUTHENTICATION_CLIENT | Gio.DBusConnectionFlags.MESSAGE_BUS_CONNECTION,
+            None, None)
+        self.addCleanup(connection.close_sync, None)
+        seen = []
+
+        def on_message(_connection, message, incoming):
+            if incoming and message.get_message_type() == Gio.DBusMessageType.SIGNAL:
+                seen.append((message.get_member(), message.get_body().unpack()))
+            return message
+
+        connection.add_filter(on_message)
+        self.ask_bus(connection, "AddMatch", rule)
+        seen.clear()
+        return connection, seen
+
+    @staticmethod
+    def ask_bus(connection, member, argument):
+        connection.call_sync("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", member,
+                             GLib.Variant("(s)", (argument,)), None, Gio.DBusCallFlags.NONE, -1, None)
+
+    def test_as_they_are_printed(self):
+        rules = ["".join(text.split()) for text in
+                 re.findall(r"(?ms)^\.Bd -literal -offset 2n$(.*?)^\.Ed$", manual(".Ss Match rules", ".Ss "))]
+        everything, ends, guest, started, service = listeners = [self.listen(rule) for rule in rules]
+        self.start()
+        first, other, container = (self.client.hook(kind, name, operation, domain(name)).run for kind, name, operation in
+                                   (("qemu", GUEST, "started"), ("qemu", "web-02", "prepare"), ("lxc", GUEST, "started")))
+        self.client.finished(container)
+        for connection, _ in listeners:
+            self.ask_bus(connection, "GetNameOwner", "org.virt.Hooks")  # answered behind all that came before
+        for (_, seen), runs in ((everything, [first] * 2 + [other] * 2 + [container] * 2), (ends, [first, other, container]),
+                                (guest, [first] * 2), (started, [first])):
+            self.assertEqual([arguments[5] for _, arguments in seen], runs)
+        self.assertEqual({member for member, _ in ends[1] + started[1]}, {"HookFinished"})
+        self.assertEqual([(member, arguments[0]) for member, arguments in service[1]], [("NameOwnerChanged", "org.virt.Hooks")])
+
+
 class NoBus(HooksTestCase):
     def test_python(self):
         """Where there is no bus, a line says so."""
@@ -116,10 +164,8 @@ class NoBus(HooksTestCase):
 class Manual(unittest.TestCase):
     def examples(self):
         """The programs of the chapter, as a reader sees them."""
-        page = read_text(os.path.join(TOP_SRCDIR, "man", "org.virt.Hooks.5.in"))
-        chapter = re.search(r"(?ms)^\.Sh SUBSCRIBERS$(.*?)^\.Sh ", page).group(1)
         return [text.replace("\\&", "").replace("\\e", "\\") for text in
-                re.findall(r"(?ms)^\.Bd -literal$(.*?)^\.Ed$", chapter)]
+                re.findall(r"(?ms)^\.Bd -literal$(.*?)^\.Ed$", manual(".Sh SUBSCRIBERS", ".Sh "))]
 
     def test_has_the_examples(self):
         """But for their first comment, and how they are indented."""
