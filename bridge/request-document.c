@@ -114,10 +114,13 @@ static int set_domain(Request *request, Bytes *domain, const DocumentLimits *lim
 }
 
 static int refuse_port(const Request *request, bool has_port, sd_bus_error *error) {
-        return document_refuse(request, "network", DOCUMENT_NETWORK, ERROR_INVALID_DOCUMENT,
-                               has_port ? "comes with a port, and this operation is not about one"
-                                        : "comes without a port, and this operation is about one",
-                               error);
+        return bus_error_setf(
+                error, ERROR_INVALID_DOCUMENT, "The network document for network '%s' comes %s",
+                request->object,
+                has_port ? "with a port, and this operation is not about one: pass the network "
+                           "alone, as 'virsh net-dumpxml' prints it"
+                         : "without a port, and this operation is about one: pass what 'virsh "
+                           "net-port-dumpxml' prints, too");
 }
 
 /* Moves what PORT says about the port into the request's own description. */

@@ -13,7 +13,7 @@
 
 #define DOCUMENT_MAX (64U * 1024U * 1024U) /* more than any service takes */
 
-void document_file_complain_missing(HookType type, const char *option) {
+static void complain_missing(HookType type, const char *option) {
         bool is_network = type == HOOK_NETWORK;
         _cleanup_free_ char *place =
                 option ? text_format("give its file as %s=FILE, or %s=-", option, option)
@@ -22,6 +22,19 @@ void document_file_complain_missing(HookType type, const char *option) {
         complain("a %s hook needs the XML of its %s, as '%s' prints it: %s for standard input",
                  hook_type_to_string(type), is_network ? "network" : "guest",
                  is_network ? "virsh net-dumpxml" : "virsh dumpxml", place ? place : "-");
+}
+
+int document_file_check_names(HookType type, const char *xml, const char *option,
+                              const char *port_xml) {
+        if (type != HOOK_DAEMON && !xml)
+                complain_missing(type, option);
+        else if (port_xml && type != HOOK_NETWORK)
+                complain("--port-xml goes with the type network");
+        else if (port_xml && streq(port_xml, "-") && streq(xml, "-"))
+                complain("standard input cannot be both the network and its port");
+        else
+                return 0;
+        return -EINVAL;
 }
 
 int document_file_read(const char *path, Bytes **ret) {

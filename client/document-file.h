@@ -14,6 +14,10 @@
  */
 int document_file_read(const char *path, Bytes **ret);
 
-/* Tells that a hook of TYPE, which is not the daemon's, needs a document: the value of OPTION, or
- * an argument where that is NULL. */
-void document_file_complain_missing(HookType type, const char *option);
+/*
+ * Whether a command line names what a hook of TYPE needs: the file XML, which is the value of
+ * OPTION, or an argument where that is NULL; and PORT_XML, that of --port-xml. Each may be NULL.
+ * Returns 0, or -EINVAL, which has been told of.
+ */
+int document_file_check_names(HookType type, const char *xml, const char *option,
+                              const char *port_xml);

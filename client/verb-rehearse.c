@@ -106,18 +106,8 @@ static int read_command_line(Rehearse *rehearse, int n, char **words) {
 
         if (type == HOOK_TYPE_INVALID)
                 return -EINVAL;
-        if (n < 2 && type != HOOK_DAEMON) {
-                document_file_complain_missing(type, NULL);
+        if (document_file_check_names(type, n > 1 ? words[1] : NULL, NULL, arguments.port_xml) < 0)
                 return -EINVAL;
-        }
-        if (arguments.port_xml && type != HOOK_NETWORK) {
-                complain("--port-xml goes with the type network");
-                return -EINVAL;
-        }
-        if (arguments.port_xml && streq(arguments.port_xml, "-") && streq(words[1], "-")) {
-                complain("standard input cannot be both the network and its port");
-                return -EINVAL;
-        }
         rehearse->spec.type = type;
         if (arguments.operations &&
             split_operations(type, arguments.operations, &rehearse->operations) < 0)

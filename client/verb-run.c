@@ -263,11 +263,9 @@ static int run(const Options *options, int n_words, char **words) {
         HookType type = hook_type_from_string(words[0]);
 
         /* What is no type here may be a newer service's. */
-        if (type != HOOK_TYPE_INVALID && type != HOOK_DAEMON && !arguments.xml &&
-            !arguments.port_xml) {
-                document_file_complain_missing(type, "--xml");
+        if (type != HOOK_TYPE_INVALID &&
+            document_file_check_names(type, arguments.xml, "--xml", arguments.port_xml) < 0)
                 return EXIT_USAGE;
-        }
         if (connection_open(&bus, options) < 0)
                 return EXIT_NO_VERDICT;
         if (sd_bus_can_send(bus, 'h') <= 0) {

@@ -305,16 +305,28 @@ class Documents(RunTestCase):
         for kind, command in (("qemu", "virsh dumpxml"), ("libxl", "virsh dumpxml"), ("network", "virsh net-dumpxml")):
             self.assert_trouble(self.virt_hooks("run", kind, "name", "start"), USAGE, command, "--xml=FILE")
             self.assert_trouble(self.bare("rehearse", kind), USAGE, command, "name its file, or -")
+        self.assert_trouble(self.virt_hooks("run", "network", NETWORK, "port-created", f"--port-xml={self.port_xml}"), USAGE, "--xml=FILE")
+        self.assertEqual(self.trace(), [])
+
+    def test_ports_elsewhere(self):
+        """They are a network's, and have a file of their own."""
+        for command in (("run", "qemu", GUEST, "start", f"--xml={self.xml}"), ("rehearse", "qemu", self.xml)):
+            self.assert_trouble(self.virt_hooks(*command, f"--port-xml={self.port_xml}"), USAGE, "--port-xml goes with the type network")
+        for command in (("run", "network", NETWORK, "port-created", "--xml=-"), ("rehearse", "network", "-")):
+            self.assert_trouble(self.virt_hooks(*command, "--port-xml=-"), USAGE, "standard input cannot be both")
         self.assertEqual(self.trace(), [])
 
     def test_wrong_files(self):
         for option in ("--xml=/nonexistent", f"--xml={self.directory}", "--port-xml=/nonexistent"):
-            result = self.virt_hooks("run", "network", NETWORK, "started", option)
+            result = self.virt_hooks("run", "network", NETWORK, "started", f"--xml={self.network_xml}", option)
             self.assert_trouble(result, NO_VERDICT, option.partition("=")[2])
-        self.assert_trouble(self.virt_hooks("run", "network", NETWORK, "port-created", f"--port-xml={self.port_xml}"),
-                            NO_VERDICT, "--port-xml goes with a network in --xml")
         self.assert_trouble(self.virt_hooks("run", "network", NETWORK, "port-created", f"--xml={self.network_xml}"),
-                            NO_VERDICT, "port")
+                            NO_VERDICT, "'virsh net-port-dumpxml' prints, too")
+        self.assert_trouble(self.virt_hooks("run", "network", NETWORK, "port-created", f"--xml={self.port_xml}",
+                                            f"--port-xml={self.write(self.path('text'), 'text')}"),
+                            NO_VERDICT, "--port-xml goes with a network in --xml")
+        self.assert_trouble(self.virt_hooks("run", "network", NETWORK, "started", f"--xml={self.network_xml}",
+                                            f"--port-xml={self.port_xml}"), NO_VERDICT, "pass the network alone")
         self.assertEqual(self.trace(), [])
 
 
