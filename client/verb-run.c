@@ -194,10 +194,10 @@ static char *list_directories(sd_bus *bus) {
 static void tell_of_no_script(sd_bus *bus, char **words) {
         _cleanup_free_ char *directories = list_directories(bus);
 
-        complain("%s %s %s: no script ran, for there is none of %s%s%s; 'virt-hooks scripts' lists "
-                 "those there are",
+        complain("%s %s %s: no script ran; those of %s are looked for in %s: 'virt-hooks scripts' "
+                 "lists what is there",
                  words[0], *words[1] ? words[1] : "-", words[2], words[0],
-                 directories ? " in " : "", directories ? directories : "");
+                 directories ? directories : "the service's directories");
 }
 
 /* The service's message has a remedy; that of a script's own failure is for programs, and has again

@@ -478,8 +478,8 @@ class CallsToLibvirt(CheckTestCase):
 
     def test_any_text(self):
         """What is open at the end, or closed too often."""
-        for text in ("(" * 200, "$(" * 200, "`" * 99, '"' * 99, "'", "<<", "<<EOF", "<<EOF\n", "<<-EOF\n\t", "\\", "case", "case x in", "esac", ")" * 200, "}\nfi\ndone",
-                     "$((", "${", "((", "x=(", ">", "2>", "&", "&>", "<(", "\0virsh", "a" * 5000, "$'\\", '"$(`"'):
+        for text in ("(" * 200, "$(" * 200, "`" * 99, '"' * 99, "'", "<<", "<<EOF", "<<EOF\n", "<<-EOF\n\t", "\\", "case",
+                     "case x in", "esac", ")" * 200, "}\nfi\ndone", "$((", "${", "((", "x=(", ">", "2>", "&", "&>", "<(", "\0virsh", "a" * 5000, "$'\\", '"$(`"'):
             with self.subTest(text=text):
                 self.script("qemu", f"#!/bin/sh\nexit\n{text}")
                 self.assert_fine()
