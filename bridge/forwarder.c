@@ -2,6 +2,7 @@
 
 #include "forwarder.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
 
@@ -41,4 +42,30 @@ bool forwarder_is(const char *path) {
         if (lstat(path, &st) < 0)
                 return false;
         return is_installed_one(path) || (S_ISLNK(st.st_mode) && leads_to_its_name(path));
+}
+
+/* Whether both have the same from here to their ends. */
+static bool have_same_bytes(int a, int b) {
+        char buffer_a[4096], buffer_b[sizeof(buffer_a)];
+        ssize_t n;
+
+        do {
+                n = read(a, buffer_a, sizeof(buffer_a));
+                if (n < 0 || read(b, buffer_b, sizeof(buffer_b)) != n ||
+                    memcmp(buffer_a, buffer_b, (size_t) n) != 0)
+                        return false;
+        } while (n > 0);
+        return true;
+}
+
+bool forwarder_is_copy(const char *path, const char *installed) {
+        _cleanup_close_ int fd = -EBADF, installed_fd = -EBADF;
+        struct stat st, st_installed;
+
+        if (stat(path, &st) < 0 || stat(installed, &st_installed) < 0 || !S_ISREG(st.st_mode) ||
+            st.st_size != st_installed.st_size || forwarder_is(path))
+                return false;
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        installed_fd = open(installed, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        return fd >= 0 && installed_fd >= 0 && have_same_bytes(fd, installed_fd);
 }

@@ -18,3 +18,9 @@
  * that leads to a file of that name, also where there is none, for then it was uninstalled.
  */
 bool forwarder_is(const char *path);
+
+/*
+ * Whether the file at PATH has the bytes of the forwarder INSTALLED: somebody has copied it there,
+ * where it works as a script that calls the service. Its links are the same file, and no copies.
+ */
+bool forwarder_is_copy(const char *path, const char *installed);

@@ -10,6 +10,7 @@
 #include "attach-step.h"
 #include "attach-thing.h"
 #include "complain.h"
+#include "forwarder.h"
 #include "safe-path.h"
 #include "script-text.h"
 #include "text.h"
@@ -17,7 +18,7 @@
 int attach_script_check_safety(const AttachMove *move, const char *path) {
         _cleanup_free_ char *whole = attach_path(move->root, path), *why = NULL;
 
-        if (!move->strict || !whole || access(whole, F_OK) < 0)
+        if (!move->attach || !move->strict || !whole || access(whole, F_OK) < 0)
                 return 0;
         if (safe_path_check(whole, &why) < 0) {
                 complain("out of memory");
@@ -68,15 +69,31 @@ static int check_texts(const AttachMove *move, HookType type, const char *path) 
         return r;
 }
 
+/* The service must not run what calls it. */
+static int check_copy(const AttachMove *move, const char *path) {
+        _cleanup_free_ char *whole = attach_path(move->root, path);
+        _cleanup_free_ char *forwarder = attach_path(move->root, FORWARDER_PATH);
+
+        if (!whole || !forwarder)
+                return -ENOMEM;
+        return move->attach && forwarder_is_copy(whole, forwarder)
+                       ? refuse("%s is a copy of %s and no script: remove it, and attach makes a "
+                                "link where it is needed",
+                                whole, forwarder)
+                       : 0;
+}
+
 /* PATH is a script if it is executable. */
 static int check_script(const AttachMove *move, const char *path, bool *found) {
         struct stat st;
+        int r;
 
         if (folder_link_stat(move->root, path, &st) < 0 || !S_ISREG(st.st_mode) ||
             !(st.st_mode & 0111))
                 return 0;
         *found = true;
-        return attach_script_check_safety(move, path);
+        r = check_copy(move, path);
+        return r < 0 ? r : attach_script_check_safety(move, path);
 }
 
 static int check_scripts(const AttachMove *move, const char *folder, bool *found) {

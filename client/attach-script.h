@@ -12,7 +12,8 @@
 typedef struct AttachMove {
         const char *root;      /* in front of all paths */
         const char *from, *to; /* the folders that scripts leave, and come to; inside of the root */
-        bool strict;           /* the service will run them, and refuses what others may change */
+        bool attach;           /* the service will run them */
+        bool strict;           /* it refuses what others may change */
 } AttachMove;
 
 /*

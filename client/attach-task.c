@@ -485,7 +485,8 @@ int attach_task_plan(AttachTask *task) {
                         .root = attachment->root,
                         .from = task->detach ? attachment->own : attachment->libvirt,
                         .to = task->detach ? attachment->libvirt : attachment->own,
-                        .strict = attachment->strict && !task->detach,
+                        .attach = !task->detach,
+                        .strict = attachment->strict,
                 },
                 .whole = is_whole(task),
         };

@@ -148,6 +148,14 @@ static void check_candidate(HooksCheck *check, HookType type, const Candidate *c
                 return;
         if (script_check(&subject, in_folder, strict, check->findings, &st) != SCRIPT_ACTIVE)
                 return;
+        if (forwarder_is_copy(subject.path, FORWARDER_PATH)) {
+                findings_add(check->findings, &subject, "forwarder-copy",
+                             text_format("rm %s", word),
+                             "it is a copy of %s and no script: it calls the service, which if it "
+                             "runs it lets the hook fail; 'virt-hooks attach' makes links",
+                             FORWARDER_PATH);
+                return;
+        }
         if (!forwarder_is(subject.path)) {
                 check->scripts++;
                 check_moved_folder(check, &subject, in_folder);

@@ -10,7 +10,7 @@ import subprocess
 import time
 import unittest
 
-from attachment import APPEND_NAME, CHANGES, FORWARDER, KINDS, LIBVIRT, MEMORY, OWN, STATE, SYSCONFDIR, AttachTestCase, Mover, describe
+from attachment import APPEND_NAME, CHANGES, FORWARD, FORWARDER, KINDS, LIBVIRT, MEMORY, OWN, STATE, SYSCONFDIR, AttachTestCase, Mover, describe
 from folder import FACTOR, IS_ROOT, TROUBLE, USAGE, VIRT_HOOKS, become_nobody
 import mounts
 import tap
@@ -375,6 +375,19 @@ class Refused(AttachTestCase):
         """What cp(1) does to a link: the script is where the forwarder was."""
         self.write(self.root + FORWARDER, "#!/bin/sh\nexit 0\n", 0o755)
         self.refused("attach", words=[FORWARDER, "is no program", "install virt-hooks"])
+
+    def test_copy_of_the_forwarder(self):
+        """It is no script: somebody has done by hand what attach does by a link."""
+        for name in ("qemu", "qemu.d/10-x"):
+            copy = self.libvirts(name)
+            shutil.copy(FORWARD, copy)
+            self.refused("attach", words=[copy, "is a copy of", self.root + FORWARDER, "remove it"])
+            os.unlink(copy)
+            os.link(self.root + FORWARDER, copy)
+            self.refused("attach", words=[copy, "is a copy of"])
+            os.unlink(copy)
+        self.done("attach")
+        self.done("detach")
 
     def test_path_of_a_folder_that_moves(self):
         """A script that goes by it would find nothing, and say nothing. The command that is named mends it."""
@@ -773,6 +786,17 @@ class OfTheMachine(AttachTestCase):
         self.assertEqual([(finding["path"], finding["kind"]) for finding in findings],
                          [(f"{self.libvirt}/{kind}", "dangling-link") for kind in KINDS])
         self.assertIn("virt-hooks detach daemon", findings[0]["remedy"])
+
+    def test_copies_of_the_forwarder(self):
+        """They call the service that runs them, wherever they are."""
+        for folder in (self.libvirt, self.own):
+            for name in ("qemu", "qemu.d/10-x"):
+                copy = self.write(f"{folder}/{name}", "", 0o755)
+                shutil.copy(FORWARD, copy)
+                finding, = self.check().objects
+                self.assertEqual((finding["path"], finding["kind"]), (copy, "forwarder-copy"))
+                subprocess.run(["sh", "-ec", finding["remedy"]], check=True)
+                self.assertEqual(self.kinds(), [])
 
     def test_other_settings(self):
         """They have changed since; the remedy is what makes it good."""
