@@ -17,7 +17,6 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <systemd/sd-id128.h>
-#include <uuid.h>
 
 #include "bus-names.h"
 #include "environment.h"
@@ -87,7 +86,7 @@ int run_new(Run **ret, const RunContext *context, Request *request, Caller *call
                 .queued_at = now_usec(CLOCK_REALTIME),
                 .context = context,
         };
-        uuid_unparse_lower(id.bytes, run->id);
+        (void) sd_id128_to_uuid_string(id, run->id);
         *ret = run;
         return 0;
 }

@@ -4,7 +4,7 @@
 
 #include <signal.h>
 #include <systemd/sd-event.h>
-#include <uuid.h>
+#include <systemd/sd-id128.h>
 
 #include "journal-ids.h"
 #include "journal.h"
@@ -53,7 +53,7 @@ static void log_directly(const ForwardCall *call, const char *why) {
 static void find_uuid(const Bytes *document, char ret[UUID_TEXT_SIZE]) {
         static const char tag[] = "<uuid>";
         const char *found, *end = document->data + document->size;
-        uuid_t uuid;
+        sd_id128_t uuid;
 
         found = document->size > 0 ? memmem(document->data, document->size, tag, strlen(tag))
                                    : NULL;
@@ -61,10 +61,10 @@ static void find_uuid(const Bytes *document, char ret[UUID_TEXT_SIZE]) {
                 return;
         memcpy(ret, found + strlen(tag), UUID_TEXT_SIZE - 1);
         ret[UUID_TEXT_SIZE - 1] = '\0';
-        if (uuid_parse(ret, uuid) < 0)
+        if (sd_id128_from_string(ret, &uuid) < 0)
                 ret[0] = '\0';
         else
-                uuid_unparse_lower(uuid, ret);
+                (void) sd_id128_to_uuid_string(uuid, ret);
 }
 
 static int direct_make_run(Direct *direct, ForwardCall *call) {
