@@ -377,3 +377,13 @@ class People(SystemdTestCase):
         self.assertNotRegex(explained, "@[A-Z_]+@")
         self.assertIn("Subject: The qemu hook start for good did not object",
                       must("journalctl", "-q", "-x", "VIRT_HOOKS_OBJECT=good"))
+
+    def test_journal_of_a_storm(self):
+        """No run is missing in the history, whatever journald takes of other units in a while."""
+        write("/run/systemd/journald.conf.d/zz-limit.conf", "[Journal]\nRateLimitIntervalSec=1h\nRateLimitBurst=10\n")
+        self.addCleanup(must, "systemctl", "restart", "systemd-journald.service")
+        self.addCleanup(os.unlink, "/run/systemd/journald.conf.d/zz-limit.conf")
+        must("systemctl", "restart", "systemd-journald.service")
+        runs = {self.call("web").run for _ in range(THOUSAND)}
+        must("journalctl", "--sync")
+        self.assertLessEqual(runs, {entry["VIRT_HOOKS_RUN"] for entry in journal("VIRT_HOOKS_OBJECT=web")})
