@@ -125,6 +125,21 @@ static void print_attached(json_object *list) {
         (void) putchar('\n');
 }
 
+/* Where the service cannot tell anything: what is known without it. Returns STATUS. */
+static int tell_attached(const Options *options, int status) {
+        _cleanup_(json_put_pointer) json_object *attached = list_attached(options), *object = NULL;
+
+        if (!options->json)
+                print_attached(attached);
+        else if (attached) {
+                object = json_object_new_object();
+                if (!object || json_take(object, "Attached", TAKE_PTR(attached)) < 0)
+                        return trouble("out of memory");
+                json_print_line(object);
+        }
+        return status;
+}
+
 static int print_running(sd_bus *bus) {
         _cleanup_(json_put_pointer) json_object *runs = NULL;
 
@@ -169,16 +184,16 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         int r;
 
         if (connection_open(&bus, options) < 0)
-                return EXIT_TROUBLE;
+                return tell_attached(options, EXIT_TROUBLE);
         r = service_get_properties(bus, &properties, &error);
         if (r < 0 && connection_is_absence(&error)) {
                 complain("the service does not run on this bus; where it is installed the first "
                          "call starts it");
-                return EXIT_ABSENT;
+                return tell_attached(options, EXIT_ABSENT);
         }
         if (r < 0) {
                 connection_complain(r, &error);
-                return EXIT_TROUBLE;
+                return tell_attached(options, EXIT_TROUBLE);
         }
         if (service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;

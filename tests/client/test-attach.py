@@ -787,6 +787,16 @@ class OfTheMachine(AttachTestCase):
                          [(f"{self.libvirt}/{kind}", "dangling-link") for kind in KINDS])
         self.assertIn("virt-hooks detach daemon", findings[0]["remedy"])
 
+    def test_status(self):
+        """It tells what is attached, though there is no service."""
+        for kinds, words in ((("qemu", "network"), "qemu, network"), ((), "daemon, qemu, lxc, libxl, network")):
+            self.done("attach", *kinds)
+            result = self.run_verb("status", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nowhere/bus")
+            self.assertEqual((result.status, result.text), (TROUBLE, f"     Attached:  {words}\n"))
+        self.done("detach")
+        result = self.run_verb("status", "--json", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nowhere/bus")
+        self.assertEqual(result.objects, [{"Attached": []}])
+
     def test_copies_of_the_forwarder(self):
         """They call the service that runs them, wherever they are."""
         for folder in (self.libvirt, self.own):

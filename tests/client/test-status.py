@@ -80,23 +80,31 @@ class Status(CommandTestCase):
         self.assertEqual(status, {**properties, "Scripts": self.virt_hooks("--json", "scripts").objects})
         self.assertEqual(self.field("Attached"), ", ".join(attached) or "none")
 
+    def assert_without_service(self, result, status, fragment):
+        """What is attached is on this machine's disk, and told all the same."""
+        self.assertRegex(result.text, r"\A     Attached:  \w+(, \w+)*\n\Z")
+        self.assertEqual(result.status, status)
+        self.assertRegex(result.complaint, r"\Avirt-hooks: [^\n]+\n\Z")
+        self.assertIn(fragment, result.complaint)
+
     def test_absent(self):
-        for arguments in ((), ("--json",)):
-            self.assert_trouble(self.virt_hooks("status", *arguments), ABSENT, "the first call starts it")
+        words = "the first call starts it"
+        self.assert_without_service(self.virt_hooks("status"), ABSENT, words)
+        result = self.virt_hooks("status", "--json")
+        self.assertEqual((result.status, list(result.objects[0])), (ABSENT, ["Attached"]))
         self.start().stop()
-        self.assert_trouble(self.virt_hooks("status"), ABSENT, "the first call starts it")
+        self.assert_without_service(self.virt_hooks("status"), ABSENT, words)
 
     def test_no_bus(self):
         """Nothing is known of the service then."""
-        result = self.bare(f"--address=unix:path={self.directory}/nobody", "status")
-        self.assert_trouble(result, TROUBLE, "nobody")
+        self.assert_without_service(self.bare(f"--address=unix:path={self.directory}/nobody", "status"), TROUBLE, "nobody")
 
     def test_hung(self):
         """It is there, though it does not answer."""
         service = self.start()
         service.signal(signal.SIGSTOP)
         try:
-            self.assert_trouble(self.virt_hooks("status", SYSTEMD_BUS_TIMEOUT="300ms"), TROUBLE)
+            self.assert_without_service(self.virt_hooks("status", SYSTEMD_BUS_TIMEOUT="300ms"), TROUBLE, "")
         finally:
             service.signal(signal.SIGCONT)
 
