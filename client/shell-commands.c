@@ -64,8 +64,11 @@ static Frame *top(Scan *scan) {
         return &scan->stack[scan->depth];
 }
 
+/* NUL behind the end. */
 static char peek(const Scan *scan, size_t n) {
-        return scan->p + n < scan->end ? scan->p[n] : '\0';
+        if ((size_t) (scan->end - scan->p) <= n)
+                return '\0';
+        return scan->p[n];
 }
 
 /* Goes on by N characters. */
