@@ -325,7 +325,7 @@ static int on_rest_poll(sd_event_source *source, uint64_t usec, void *userdata) 
  * Looks, from the event loop, whether there is still something to wait for. The kernel tells us of
  * the child's end, but not of that of its group, hence the clock.
  */
-static void poll_rest(Process *process) {
+static bool poll_rest(Process *process) {
         int r;
 
         if (process->rest_source) {
@@ -338,6 +338,7 @@ static void poll_rest(Process *process) {
         if (r < 0)
                 log_warning("%s: the end of what it started cannot be watched, ignoring: %s",
                             process->name, strerror(-r));
+        return r >= 0;
 }
 
 /*
@@ -382,7 +383,8 @@ static int on_child_exit(sd_event_source *source, int fd, uint32_t events, void 
         read_rest(&process->error_source, &process->error_fd, &process->error);
 
         if (process->ending) {
-                poll_rest(process);
+                if (!poll_rest(process))
+                        process_finish(process);
                 return 0;
         }
         if (awaited_pipe(process, &grace) < 0) {
@@ -526,11 +528,14 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
 void process_kill(Process *process, int signal) {
         if (process->reaped)
                 return;
-        process->ending = true;
         process->killed = process->killed || signal == SIGKILL;
-        process->grace_source = sd_event_source_disable_unref(process->grace_source);
         signal_all(process, signal);
-        poll_rest(process);
+        /* The end of the child is watched as it is. Afterwards, where nobody would see that of the
+         * others, its text is still waited for, and those who could write any were told to end. */
+        if (process->exited && !poll_rest(process))
+                return;
+        process->ending = true;
+        process->grace_source = sd_event_source_disable_unref(process->grace_source);
 }
 
 Process *process_free(Process *process) {

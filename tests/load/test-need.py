@@ -5,6 +5,7 @@ no script runs twice, and no shortage looks like a script's verdict."""
 
 import mmap
 import os
+import signal
 import struct
 import subprocess
 from collections import Counter
@@ -13,6 +14,7 @@ from load import IS_SANITIZED, LoadTestCase, wait_until
 import samples
 import tap
 from client import INTERFACE
+from gi.repository import GLib
 from run_case import RunTestCase
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -36,8 +38,8 @@ class Need(LoadTestCase, RunTestCase):
         with open(self.write(self.path("faults"), bytes(12)), "r+b") as file:
             self.faults = mmap.mmap(file.fileno(), 12)
 
-    def start_in_need(self):
-        return self.start(environment={"FAULTS": self.path("faults"), "LD_PRELOAD": self.library,
+    def start_in_need(self, settings=""):
+        return self.start(settings, environment={"FAULTS": self.path("faults"), "LD_PRELOAD": self.library,
                                        "ASAN_OPTIONS": "verify_asan_link_order=0"})
 
     def refuse(self, number):
@@ -77,15 +79,17 @@ class Need(LoadTestCase, RunTestCase):
     def settle(self):
         return self.client.properties_call("Get", "(ss)", INTERFACE, "Running")
 
-    def start_anew(self, service):
+    def start_anew(self, service, settings=""):
         """sd-bus could not read what came, or not answer, and gave up the connection: so does the service."""
         service.wait_exit()
         service.expected_status = 1
         # What it could not say is not to be looked for.
-        wait_until(lambda: service.name in self.monitor.gone, "the monitor to see it go")
+        last = self.new_caller()
+        last.bus_call("GetId")
+        wait_until(lambda: any(seen.sender == last.name for seen in self.monitor.seen), "the monitor to have seen all before")
         service.name = None
         self.monitor.seen.clear()
-        return self.start_in_need()
+        return self.start_in_need(settings)
 
     def test_filter(self):
         def send(guest):
@@ -98,6 +102,48 @@ class Need(LoadTestCase, RunTestCase):
     def test_method(self):
         self.sweep("echo words >&2; exit 3", lambda guest: self.client.send_hook("qemu", guest, "start", samples.domain(guest)),
                    "ScriptFailed")
+
+    def sweep_cancel(self, script, settings=""):
+        """Whoever is cancelled is answered, whatever is refused to the service while it ends what runs."""
+        self.script("qemu", f"echo $$ > {self.path('pids')}/$1; {script}")
+        self.make_directory("pids")
+        service = self.start_in_need(settings)
+        heard = Counter()
+        # Whether the group has others is looked up in /proc, with an allocation for each process of the machine.
+        for number in range(1, 50):
+            guest = f"guest-{number}"
+            call = self.client.send_hook("qemu", guest, "start", samples.domain(guest))
+            self.wait_started(guest)
+            run = self.client.call("ListRuns", {"object": GLib.Variant("s", guest)}).values[0][0]["run"]
+            self.refuse(number)
+            what = (self.client.call("Cancel", run).error or "success").rpartition(".")[2]
+            heard[what] += 1
+            if what not in NOTHING_RAN:
+                self.assert_error(call.wait(), "Cancelled", guest)  # what the service does until then may be refused as well
+            lost = LOST & {what, (self.settle().error or "").rpartition(".")[2]}
+            self.refuse_nothing()
+            if lost:
+                service.signal(signal.SIGTERM)
+                call.wait()
+                service = self.start_anew(service, settings)
+            elif not call.done:
+                self.assert_return(self.client.call("Cancel", run))
+                self.assert_error(call.wait(), "Cancelled", guest)
+        self.note(f"{dict(heard)}")
+        self.assertGreater(heard["success"], 0)
+
+    def test_cancel_what_runs(self):
+        self.wait_started = lambda guest: wait_until(lambda: os.path.exists(self.path(f"pids/{guest}")), "the script")
+        self.sweep_cancel("exec sleep 1000")
+
+    def test_cancel_what_is_waited_for(self):
+        """The script has ended, and a background child holds the pipe with its last words."""
+        def wait_started(guest):
+            self.wait_ended(self.path(f"pids/{guest}"))
+            self.settle()
+            self.settle()  # by the second the service has seen it, too
+        self.wait_started = wait_started
+        self.sweep_cancel("sleep 1000 & exit 1", "[Scripts]\nErrorGrace=infinity\nKillAfter=infinity\n")
 
 
 if __name__ == "__main__":
