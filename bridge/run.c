@@ -468,7 +468,11 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         if (run->ending)
                 return 0;
         run_fail_with(run, RUN_TIMED_OUT, ERROR_TIMED_OUT,
-                      "mend the script, or give it more time with Timeout= in virt-hooks.conf",
+                      run->request->timeout > 0
+                              ? "mend the script, or give it more time, for it was the caller who "
+                                "set the limit"
+                              : "mend the script, or give it more time with Timeout= in "
+                                "virt-hooks.conf",
                       "%s timed out", run->list.scripts[run->scripts].name);
         run_end_scripts(run);
         return 0;

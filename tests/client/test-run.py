@@ -90,7 +90,7 @@ class ExitStatus(RunTestCase):
     def test_timed_out(self):
         self.script("qemu", self.gate().wait)
         self.start("[qemu]\nTimeout=100ms\n")
-        self.assert_ended(self.guest("prepare"), TIMED_OUT, "prepare", "qemu timed out: mend the script")
+        self.assert_ended(self.guest("prepare"), TIMED_OUT, "prepare", "qemu timed out: mend the script, or give it more time with Timeout=")
 
     def test_cancelled(self):
         self.tracing_script("qemu", self.gate().wait)
@@ -412,7 +412,8 @@ class Waiting(RunTestCase):
 
     def test_timeout(self):
         self.start()
-        self.assert_ended(self.guest("prepare", "--timeout=100ms"), TIMED_OUT, "prepare", "qemu timed out")
+        self.assert_ended(self.guest("prepare", "--timeout=100ms"), TIMED_OUT, "prepare",
+                          "qemu timed out: mend the script, or give it more time, for it was the caller")
 
     def test_timeout_in_place_of_the_settings(self):
         """Longer ones, and none at all."""
