@@ -18,6 +18,7 @@
 #include "descriptors.h"
 #include "journald.h"
 #include "log.h"
+#include "memory.h"
 
 typedef enum BusKind {
         BUS_SYSTEM,
@@ -229,6 +230,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
                 return 0;
         if (r >= 0) {
                 (void) sd_notify(0, "READY=1\nSTATUS=Waiting for calls");
+                memory_give_back_tables();
                 return 0;
         }
         if (r == -EEXIST)

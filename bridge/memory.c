@@ -9,6 +9,7 @@
 #include "memory.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -72,4 +73,21 @@ bool memory_is_short(void) {
                 return true;
         (void) munmap(p, RESERVE);
         return false;
+}
+
+/* Symbols, versions and relocations are in front, in pages that are neither written nor run. */
+static int give_back_tables(struct dl_phdr_info *object, size_t size, void *userdata) {
+        for (size_t i = 0; i < object->dlpi_phnum; i++) {
+                const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+
+                if (segment->p_type == PT_LOAD && segment->p_offset == 0 &&
+                    segment->p_flags == PF_R)
+                        (void) madvise((void *) (object->dlpi_addr + segment->p_vaddr),
+                                       segment->p_memsz, MADV_DONTNEED);
+        }
+        return 0;
+}
+
+void memory_give_back_tables(void) {
+        (void) dl_iterate_phdr(give_back_tables, NULL);
 }

@@ -17,3 +17,10 @@ bool memory_is_short(void);
  * what memory_is_short() has kept for this is let go now.
  */
 bool memory_try_again(int r);
+
+/*
+ * Gives back what of the program and its libraries only the loader needed, which is a quarter of
+ * what we have in memory. It stays in the kernel's cache of files, and is there again should
+ * anybody look.
+ */
+void memory_give_back_tables(void);
