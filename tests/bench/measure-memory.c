@@ -13,7 +13,8 @@
 #include "subject.h"
 
 #define IN_FLIGHT 16U
-#define SCRIPTED  10U /* of so many calls one runs a script */
+#define SCRIPTED  10U                /* of so many calls one runs a script */
+#define REST      (3 * USEC_PER_SEC) /* with nothing to do the service gives memory back in less */
 
 /* N calls with SCRIPT, some of them at a time. */
 static void call_often(const Site *site, HookScript script, unsigned n) {
@@ -37,6 +38,11 @@ static void call_often(const Site *site, HookScript script, unsigned n) {
         }
 }
 
+static Memory memory_at_rest(const Site *site) {
+        (void) usleep(REST);
+        return service_memory(site->service);
+}
+
 static void report(const Bench *bench, const char *when, Memory memory) {
         _cleanup_free_ char *resident = NULL, *proportional = NULL;
 
@@ -55,8 +61,7 @@ void measure_memory(const Bench *bench) {
         rest = service_memory(site->service);
         call_often(site, SCRIPT_TRUE, bench->plan->many_calls / SCRIPTED);
         call_often(site, SCRIPT_NONE, bench->plan->many_calls - bench->plan->many_calls / SCRIPTED);
-        client_ping(site->client);
-        after = service_memory(site->service);
+        after = memory_at_rest(site);
         hooks_use(SCRIPT_CAT);
         for (unsigned i = 0; i < 4; i++) {
                 client_call(site->client, "guest", OPERATION_FILTER, large);
@@ -66,8 +71,7 @@ void measure_memory(const Bench *bench) {
                 fatal("memory is short");
         report(bench, "at rest", rest);
         report(bench, when, after);
-        client_ping(site->client);
-        report(bench, "after filters of 4 MiB", service_memory(site->service));
+        report(bench, "after filters of 4 MiB", memory_at_rest(site));
         results_add_value(bench->results, "memory at its peak: resident",
                           service_peak(site->service), "MiB", NULL, 0);
         results_add_target(bench->results, "MiB resident at rest", rest.resident, 5.5);
