@@ -7,11 +7,12 @@ import resource
 import shutil
 import signal
 import subprocess
+import time
 
 from attachment import APPEND_NAME, CHANGES, FORWARDER, Mover
 from command import VIRT_HOOKS, wait_until
 import tap
-from client import Call
+from client import FACTOR, Call
 from forwarder import ENVIRONMENT, FORWARD, NOBODY, SYSCONFDIR, ForwardTestCase
 from gi.repository import GLib
 from harness import PATH, VIRT_HOOKSD, read_text
@@ -173,7 +174,29 @@ class Faithful(ForwardTestCase):
             self.assert_hook(hook.wait(), 7, b"", f"guest-{n}\n".encode())
 
 
+    def test_as_long_as_the_script_takes(self):
+        """The bus has a time limit for calls, 25 seconds where the environment gives no other."""
+        door = self.gate()
+        self.tracing_script("qemu", f"cat > /dev/null; {door.wait}; exit 7")
+        self.start()
+        limit = 0.2 * FACTOR
+        hook = self.send_call(VETO, environment={"DBUS_SYSTEM_BUS_ADDRESS": self.bus.address,
+                                                 "SYSTEMD_BUS_TIMEOUT": f"{limit * 1000:.0f}ms"})
+        self.wait_traced(self.line_of(VETO))
+        over = time.monotonic() + 3 * limit
+        wait_until(lambda: time.monotonic() > over, "the limit")
+        self.assertIsNone(hook.process.poll())
+        door.open()
+        self.assert_hook(hook.wait(), 7)
+
+
 class WhatItIs(ForwardTestCase):
+    def test_what_it_needs(self):
+        """libxml2 alone, with what it needs in turn, would make it start slowly."""
+        libraries = subprocess.run(["ldd", FORWARD], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
+        self.assertIn("libsystemd", libraries)
+        self.assertNotRegex(libraries, "libxml2|libjson|libicu|libstdc")
+
     def test_by_its_own_name(self):
         for option, status in (("--help", 0), ("--version", 0), ("--frobnicate", 2), ("qemu", 2)):
             done = subprocess.run([FORWARD, option], capture_output=True, encoding="utf-8", check=False, timeout=10)
