@@ -109,9 +109,18 @@ static bool can_read(const Shell *shell, const char *text, size_t size, char **r
         return false;
 }
 
+/* "exit 0", and "exec tclsh ..."; but "exec 2>&1" goes on. LINE has SIZE bytes. */
+static bool is_end(const char *line, size_t size) {
+        if (size < 5)
+                return false;
+        if (memcmp(line, "exit", 4) == 0)
+                return strchr(" ;\n", line[4]);
+        return size > 5 && memcmp(line, "exec ", 5) == 0 && !strchr("0123456789<>&{ \n", line[5]);
+}
+
 /*
- * What stands behind "exit" is never read, and may be anything: a text, an archive. If all that is
- * before it can be read it is not inside of anything.
+ * What stands behind such a line is never read, and may be anything: a text, an archive, a program
+ * in another language. If all that is before it can be read it is not inside of anything.
  */
 static bool ends_before(const Shell *shell, const char *text, size_t size) {
         const char *line = text, *end = text + size;
@@ -120,7 +129,7 @@ static bool ends_before(const Shell *shell, const char *text, size_t size) {
                 const char *newline = memchr(line, '\n', (size_t) (end - line));
                 const char *next = newline ? newline + 1 : end;
 
-                if (next - line >= 5 && memcmp(line, "exit", 4) == 0 && strchr(" ;\n", line[4])) {
+                if (is_end(line, (size_t) (next - line))) {
                         if (can_read(shell, text, (size_t) (next - text), NULL))
                                 return true;
                         tries++;

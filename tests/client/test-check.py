@@ -365,7 +365,7 @@ class Files(CheckTestCase):
     def test_syntax_that_is_odd_and_right(self):
         for content in ("#!/bin/bash\nshopt -s extglob\ncase $1 in\n    !(web-*)) exit 0 ;;\nesac\n",
                         "#!/bin/sh\necho hello\nexit 0\nthis is ( no longer ' for the shell; fi\n",
-                        "#!/bin/sh\nf() {\nexit 1\n}\nexit\n)(\n", b"#!/bin/sh\nexit\n\x7fELF\0\0(\xff\n",
+                        "#!/bin/sh\nf() {\nexit 1\n}\nexit\n)(\n", "#!/bin/sh\n# \\\nexec true \"$0\" \"$@\"\nproc f {} { if {1} (\n", b"#!/bin/sh\nexit\n\x7fELF\0\0(\xff\n",
                         "#!/bin/sh\ncat <<EOF\nif then fi (\nEOF\n", "#!/bin/sh\n", "#!/bin/sh"):
             with self.subTest(content=content):
                 self.script("qemu", content)
@@ -373,7 +373,9 @@ class Files(CheckTestCase):
                 self.assertEqual(self.status_of_run(), 0)
 
     def test_exit_inside_of_something(self):
-        """What follows it is read nevertheless."""
+        """What follows it is read nevertheless, as is what follows a redirection."""
+        self.script("qemu", "#!/bin/sh\nexec 2>&1\nif true; then\n")
+        self.assert_one("qemu", "syntax-error")
         self.script("qemu", "#!/bin/sh\nif [ \"$2\" = start ]; then\nexit 1\nfi\nif [ \"$2\" = stopped ]; then\nexit 0\n")
         self.assert_one("qemu", "syntax-error")
 
