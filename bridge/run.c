@@ -333,11 +333,6 @@ static void on_process_done(Process *process, void *userdata) {
         run_next(run);
 }
 
-/* Trouble of ours that has nothing to do with the scripts, and may be over soon. */
-static bool is_shortage(int r) {
-        return r == -ENOMEM || r == -ENOBUFS || r == -EMFILE || r == -ENFILE || r == -EAGAIN;
-}
-
 /* Opened anew, a pipe is non-blocking for us alone. */
 static int write_to_pipe(int fd) {
         _cleanup_close_ int own = -EBADF;
@@ -367,7 +362,7 @@ static bool tell_started(Run *run) {
         if (r == -EPIPE || r == -ENXIO)
                 run_fail_with(run, RUN_CANCELLED, ERROR_CANCELLED, "call again if it should run",
                               "the caller gave up before the first script was started");
-        else if (r != -EAGAIN && is_shortage(r))
+        else if (r != -EAGAIN && errno_is_shortage(r))
                 run_fail_with(run, RUN_REFUSED, ERROR_LIMIT_EXCEEDED,
                               "the machine is short of memory or descriptors",
                               "the caller could not be told that the scripts start: %s",
@@ -553,7 +548,7 @@ static bool run_find_scripts(Run *run) {
         }
         if (r < 0) {
                 run_fail_with(run, RUN_REFUSED,
-                              is_shortage(r) ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
+                              errno_is_shortage(r) ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
                               "mend it, so that no guard is passed over",
                               "its scripts cannot be looked up: %s", strerror(-r));
                 return false;

@@ -330,7 +330,8 @@ static int read_file(Reader *reader, const char *path) {
                 place.line++;
                 r = read_line(reader, &place, line);
         }
-        if (r >= 0 && ferror(file))
+        if (r >= 0 &&
+            !feof(file)) /* a line that does not fit into memory is no error of the file's */
                 r = errno > 0 ? -errno : -EIO;
         (void) fclose(file);
         return r;
@@ -347,7 +348,8 @@ static int by_name(const struct dirent **a, const struct dirent **b) {
 }
 
 /*
- * One file that cannot be read must not hide the others: it is a fault, and -ENOMEM alone ends it.
+ * One file that cannot be read must not hide the others: it is a fault, and only a shortage ends
+ * it.
  */
 static int read_drop_ins(Reader *reader, const char *file) {
         _cleanup_free_ char *folder = NULL;
@@ -358,6 +360,8 @@ static int read_drop_ins(Reader *reader, const char *file) {
                 return -ENOMEM;
         n = scandir(folder, &entries, is_conf, by_name);
         if (n < 0) {
+                if (errno_is_shortage(-errno))
+                        return -errno;
                 if (errno != ENOENT)
                         add_fault(reader, folder, 0, "cannot be read, ignoring it: %m");
                 return 0;
@@ -365,11 +369,11 @@ static int read_drop_ins(Reader *reader, const char *file) {
         for (int i = 0; i < n; i++) {
                 char *path = NULL;
 
-                if (r != -ENOMEM) {
+                if (!errno_is_shortage(r)) {
                         r = asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0
                                     ? -ENOMEM
                                     : read_file(reader, path);
-                        if (r < 0 && r != -ENOMEM)
+                        if (r < 0 && !errno_is_shortage(r))
                                 add_fault(reader, path, 0, "cannot be read, ignoring it: %s",
                                           strerror(-r));
                         free(path);
@@ -377,7 +381,7 @@ static int read_drop_ins(Reader *reader, const char *file) {
                 free(entries[i]);
         }
         free(entries);
-        return r == -ENOMEM ? r : 0;
+        return errno_is_shortage(r) ? r : 0;
 }
 
 /* Where a type has no limit of its own, [Scripts] holds, wherever in the files it stands. */
@@ -416,7 +420,7 @@ int settings_load(Settings **ret, const char *file, bool required) {
         };
 
         r = read_file(&reader, file);
-        if (r < 0 && (required || r == -ENOMEM)) {
+        if (r < 0 && (required || errno_is_shortage(r))) {
                 log_error("%s: the settings cannot be read: %s", file, strerror(-r));
                 return r;
         }
@@ -425,7 +429,7 @@ int settings_load(Settings **ret, const char *file, bool required) {
                           strerror(-r));
         r = read_drop_ins(&reader, file);
         if (r < 0 || reader.failed)
-                return -ENOMEM;
+                return r < 0 ? r : -ENOMEM;
         inherit_limits(&reader);
         if (!settings->hooks_directories) {
                 r = default_hooks_directories(settings);

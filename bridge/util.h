@@ -145,6 +145,11 @@ static inline int replace_string(char **s, const char *value) {
         return 0;
 }
 
+/* Trouble of our own that may be over soon, whatever was asked for. */
+static inline bool errno_is_shortage(int r) {
+        return r == -ENOMEM || r == -ENOBUFS || r == -EMFILE || r == -ENFILE || r == -EAGAIN;
+}
+
 /* Microseconds of CLOCK. */
 static inline uint64_t now_usec(clockid_t clock) {
         struct timespec t;

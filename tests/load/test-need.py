@@ -38,9 +38,11 @@ class Need(LoadTestCase, RunTestCase):
         with open(self.write(self.path("faults"), bytes(12)), "r+b") as file:
             self.faults = mmap.mmap(file.fileno(), 12)
 
+        self.environment = {"FAULTS": self.path("faults"), "LD_PRELOAD": self.library,
+                            "ASAN_OPTIONS": "verify_asan_link_order=0"}
+
     def start_in_need(self, settings=""):
-        return self.start(settings, environment={"FAULTS": self.path("faults"), "LD_PRELOAD": self.library,
-                                       "ASAN_OPTIONS": "verify_asan_link_order=0"})
+        return self.start(settings, environment=self.environment)
 
     def refuse(self, number):
         self.faults[:] = struct.pack("iii", 1, 0, number)
@@ -66,7 +68,7 @@ class Need(LoadTestCase, RunTestCase):
             lost = LOST & {(call.error or "").rpartition(".")[2] for call in (reply, self.settle())}
             reached = self.refuse_nothing() >= number
             if lost:
-                service = self.start_anew(service)
+                service = self.start_anew(service, self.start_in_need)
             what = reply.error.rpartition(".")[2] if reply.error else str(reply.values[0])
             heard[what] += 1
             runs = sum(line.split()[1] == guest for line in self.trace())
@@ -79,7 +81,7 @@ class Need(LoadTestCase, RunTestCase):
     def settle(self):
         return self.client.properties_call("Get", "(ss)", INTERFACE, "Running")
 
-    def start_anew(self, service, settings=""):
+    def start_anew(self, service, start):
         """sd-bus could not read what came, or not answer, and gave up the connection: so does the service."""
         service.wait_exit()
         service.expected_status = 1
@@ -89,7 +91,7 @@ class Need(LoadTestCase, RunTestCase):
         wait_until(lambda: any(seen.sender == last.name for seen in self.monitor.seen), "the monitor to have seen all before")
         service.name = None
         self.monitor.seen.clear()
-        return self.start_in_need(settings)
+        return start()
 
     def test_filter(self):
         def send(guest):
@@ -125,9 +127,9 @@ class Need(LoadTestCase, RunTestCase):
             if lost:
                 service.signal(signal.SIGTERM)
                 call.wait()
-                service = self.start_anew(service, settings)
+                service = self.start_anew(service, lambda: self.start_in_need(settings))
             elif not call.done:
-                self.assert_return(self.client.call("Cancel", run))
+                self.client.call("Cancel", run)  # which may be under way already
                 self.assert_error(call.wait(), "Cancelled", guest)
         self.note(f"{dict(heard)}")
         self.assertGreater(heard["success"], 0)
@@ -144,6 +146,28 @@ class Need(LoadTestCase, RunTestCase):
             self.settle()  # by the second the service has seen it, too
         self.wait_started = wait_started
         self.sweep_cancel("sleep 1000 & exit 1", "[Scripts]\nErrorGrace=infinity\nKillAfter=infinity\n")
+
+    def test_reload(self):
+        """Settings that cannot be read for want of something are not settings that are not there."""
+        settings = f"[Bridge]\nHooksDirectories={self.hooks}\n"
+        self.write(self.path("virt-hooks.conf.d/50-directories.conf"), settings)
+
+        def start():
+            return self.start(hooks=[], environment=self.environment)
+        service = start()
+        heard = Counter()
+        number, reached = 0, True
+        while reached:
+            number += 1
+            self.refuse(number)
+            what = (self.client.call("Reload").error or "success").rpartition(".")[2]
+            reached = self.refuse_nothing() >= number
+            heard[what] += 1
+            if what in LOST:
+                service = self.start_anew(service, start)
+            self.assertEqual(self.client.property("HooksDirectories"), [self.hooks], f"fault {number}: {what}")
+        self.note(f"{number - 1} faults: {dict(heard)}")
+        self.assertGreater(heard["success"], 0)
 
 
 if __name__ == "__main__":
