@@ -35,8 +35,7 @@ int connection_open(sd_bus **ret, const Options *options) {
                 [TRANSPORT_USER] =
                         "the user's bus cannot be reached: %s; DBUS_SESSION_BUS_ADDRESS says "
                         "where it is",
-                [TRANSPORT_ADDRESS] = "the bus at %2$s cannot be reached: %1$s; an address is like "
-                                      "unix:path=/run/dbus/system_bus_socket",
+                [TRANSPORT_ADDRESS] = "the bus at %2$s cannot be reached: %1$s",
                 [TRANSPORT_HOST] =
                         "the system bus of the host %2$s cannot be reached: %1$s; does 'ssh "
                         "%2$s' work?",

@@ -101,7 +101,8 @@ static const Verb verb_help = {
         .run = help,
 };
 
-/* Returns 1 where the option is a common one, 0 where it is not. */
+/* Returns 1 where the option is a common one, 0 where it is not, and -EINVAL where its argument is
+ * wrong, which has been said. */
 static int take_common_option(Options *options, int option, const char *argument) {
         switch (option) {
         case OPTION_SYSTEM:
@@ -111,6 +112,12 @@ static int take_common_option(Options *options, int option, const char *argument
                 options->transport = TRANSPORT_USER;
                 return 1;
         case OPTION_ADDRESS:
+                if (!strchr(argument, ':')) { /* sd-bus would say that the connection is refused */
+                        complain("'%s' is no address of a bus; it is like "
+                                 "unix:path=/run/dbus/system_bus_socket",
+                                 argument);
+                        return -EINVAL;
+                }
                 options->transport = TRANSPORT_ADDRESS;
                 break;
         case OPTION_HOST:
@@ -172,7 +179,11 @@ static int read_options(Options *options, const Verb *verb, int argc, char **arg
                 return trouble("out of memory");
         find_letters(verb, letters);
         while ((c = getopt_long(argc, argv, letters, table, NULL)) >= 0) {
-                if (take_common_option(options, c, optarg))
+                int r = take_common_option(options, c, optarg);
+
+                if (r < 0)
+                        return EXIT_USAGE;
+                if (r > 0)
                         continue;
                 if (c == 'h') {
                         if (verb)

@@ -199,7 +199,7 @@ class CommandLine(RunTestCase):
                           ("run", "qemu", GUEST, "start", "begin", "-", "more"), ("run", "--colour", "qemu", GUEST, "start"),
                           ("run", "qemu", GUEST, "start", "--timeout=soon"), ("run", "qemu", GUEST, "start", "--timeout="),
                           ("run", "qemu", GUEST, "start", "--xml"), ("run", "qemu", GUEST, "start", "--json=yes"),
-                          ("--address",), ("list", "more"), ("show",), ("cancel", "a", "b"), ("reload", "now"),
+                          ("--address",), ("--address=foo", "list"), ("list", "more"), ("show",), ("cancel", "a", "b"), ("reload", "now"),
                           ("help", "colour"), ("help", "run", "monitor"), ("monitor", "--type=Qemu"), ("history", "--type=bhyve"),
                           ("attach", "bhyve"), ("monitor", "qemu"), ("history", "--since=soon"), ("history", "-n", "many"), ("history", "--memory", "--directory=/"),
                           ("monitor", "-n", "5"),
