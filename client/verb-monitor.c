@@ -107,10 +107,11 @@ static bool is_wanted(json_object *event) {
 
 static void print_event(json_object *event) {
         char clock[WHEN_SIZE], span[WHEN_SIZE];
-        const char *reason = json_text(event, "reason");
+        const char *type = json_text(event, "type"), *reason = json_text(event, "reason");
+        _cleanup_free_ char *escaped = terminal_escape(type, strlen(type), false);
 
         terminal_print(COLOUR_FAINT, when_format_clock(clock, now_usec(CLOCK_REALTIME)));
-        (void) printf("  %-7s ", json_text(event, "type"));
+        (void) printf("  %-7s ", escaped ? escaped : "");
         terminal_print(COLOUR_BOLD, json_text(event, "object"));
         (void) putchar(' ');
         terminal_print(COLOUR_PLAIN, json_text(event, "operation"));

@@ -148,7 +148,9 @@ static void print_run(json_object *run) {
         json_object *results;
 
         terminal_print(run_record_colour(run), "●");
-        (void) printf(" %s ", json_text(run, "type"));
+        (void) putchar(' ');
+        terminal_print(COLOUR_PLAIN, json_text(run, "type"));
+        (void) putchar(' ');
         terminal_print(COLOUR_PLAIN, json_text(run, "operation"));
         (void) fputs(": ", stdout);
         terminal_print(run_record_colour(run), *json_text(run, "outcome")

@@ -155,8 +155,10 @@ static int print_status(sd_bus *bus, json_object *properties, json_object *list,
                         json_object *attached) {
         char when[WHEN_SIZE];
 
-        (void) printf("%s●%s virt-hooksd %s\n", terminal_colour(COLOUR_GOOD),
-                      terminal_colour(COLOUR_PLAIN), json_text(properties, "Version"));
+        terminal_print(COLOUR_GOOD, "●");
+        (void) fputs(" virt-hooksd ", stdout);
+        terminal_print(COLOUR_PLAIN, json_text(properties, "Version"));
+        (void) putchar('\n');
         print_owner(properties);
         (void) printf("         Runs:  %" PRIu64 ", of them %" PRIu64 " failed; %" PRIu64
                       " run and %" PRIu64 " wait now\n",
@@ -172,7 +174,9 @@ static int print_status(sd_bus *bus, json_object *properties, json_object *list,
                               " wrong, which 'virt-hooks check' and the log tell of\n",
                               json_number(properties, "SettingsFaults"));
         print_attached(attached);
-        (void) printf("     Instance:  %s\n", json_text(properties, "Instance"));
+        (void) fputs("     Instance:  ", stdout);
+        terminal_print(COLOUR_PLAIN, json_text(properties, "Instance"));
+        (void) putchar('\n');
         return print_running(bus);
 }
 

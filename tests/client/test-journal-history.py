@@ -236,6 +236,15 @@ class Show(HistoryTestCase):
         self.assertEqual(lines[first + 1:first + 4],
                          [" " * 15, " " * 15 + " second \\x1b[31m", " " * 15 + "a" * 100000])
 
+    def test_fields_do_no_harm(self):
+        """Files that were brought from elsewhere may have anything in all of them."""
+        evil = "a\x1b[2J\x9b1m\u202eb\n"
+        texts = ("RUN", "TYPE", "OBJECT", "OPERATION", "SUBOPERATION", "EXTRA", "UUID", "OUTCOME", "EFFECT", "REASON", "SCRIPT", "VIA")
+        self.send(self.run_entry(1, MESSAGE=evil, **{f"VIRT_HOOKS_{name}": evil for name in texts}))
+        text, fields = self.shown("a", f"--directory={self.journal_directory()}")
+        self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
+        self.assertEqual(text.count("a\\x1b[2J\\x9b1m\\u{202e}b"), len(texts) + 1)
+
     def test_unknown_and_ambiguous(self):
         self.start_logged()
         self.send(self.run_entry(1), self.run_entry(2))

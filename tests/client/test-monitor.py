@@ -264,6 +264,14 @@ class Missed(MonitorTestCase):
         self.assertEqual(self.notes(2), [])
         self.assertEqual((len(self.follower.lines), self.follower.complaint), (4, ""))
 
+    def test_names_do_no_harm(self):
+        """Whoever has the name on a bus without a policy may say anything."""
+        details = {"sequence": GLib.Variant("t", 1), "instance": GLib.Variant("s", "a"), "reason": GLib.Variant("s", "r\x1b[2J")}
+        body = GLib.Variant("(ssssssssta{sv})", ("t\x1b[2J", "o\x1b[2J", "p\x1b[2J", "s", "e", "r", "u\x1b[2J", "abort", 1, details))
+        self.service.client.connection.emit_signal(None, OBJECT_PATH, INTERFACE, "HookFinished", body)
+        self.assertRegex(self.follower.wait_line("o\\x1b"),
+                         r"  t\\x1b\[2J o\\x1b\[2J p\\x1b\[2J u\\x1b\[2J 1us  r\\x1b\[2J$")
+
     def test_gap(self):
         self.emit(1, 2, 12, 13)
         self.assertEqual(self.notes(13), [("9 events were missed", "guest-12")])
