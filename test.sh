@@ -21,7 +21,7 @@ case ${1:-} in
 esac
 
 test_packages="acl bash clang clang-format clang-tidy cppcheck dbus-broker debhelper dpkg-dev libclang-rt-14-dev libcmocka-dev
-        lintian mandoc polkitd python3-dbus python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
+        lintian mandoc polkitd python3-dbus python3-editorconfig python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
 machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
         libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
 [ "$quick" = yes ] || test_packages="$test_packages $machine_packages"
@@ -179,6 +179,7 @@ stage 'analysis by clang-tidy' analyze clang-tidy
 stage 'analysis by cppcheck' analyze cppcheck
 stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
+stage 'layout of all files' "$work/source/tests/editorconfig"
 stage 'manual pages and XML' lint_data
 stage 'demo' "$work/source/demo.sh"
 stage 'demo, again' "$work/source/demo.sh"
