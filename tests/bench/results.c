@@ -175,12 +175,76 @@ static void print_row(json_object *row, bool markdown) {
                       get_string(row, "name"), value, p99, ratio_text(row, ratio));
 }
 
-static void print_target(json_object *target, bool markdown) {
-        bool reached = json_object_get_boolean(json_object_object_get(target, "reached"));
+static bool is_reached(json_object *target) {
+        return json_object_get_boolean(json_object_object_get(target, "reached"));
+}
 
-        (void) printf(markdown ? "| %s | %.2f | %.2f | %s |\n" : "  %-62s %8.2f %8.2f  %s\n",
-                      get_string(target, "name"), get_number(target, "value"),
-                      get_number(target, "limit"), reached ? "reached" : "missed");
+static void print_target(json_object *target, bool markdown) {
+        (void) printf("  %-62s %8.2f %8.2f  %s\n", get_string(target, "name"),
+                      get_number(target, "value"), get_number(target, "limit"),
+                      is_reached(target) ? "reached" : "missed");
+}
+
+/* The one of ARRAY that KEY calls VALUE and, where KEY2 is not NULL, KEY2 VALUE2; or NULL. */
+static json_object *find(json_object *array, const char *key, const char *value, const char *key2,
+                         const char *value2) {
+        for (size_t i = 0; i < json_object_array_length(array); i++) {
+                json_object *item = json_object_array_get_idx(array, i);
+
+                if (streq(get_string(item, key), value) &&
+                    (!key2 || streq(get_string(item, key2), value2)))
+                        return item;
+        }
+        return NULL;
+}
+
+static bool is_first(json_object *array, json_object *item, const char *key) {
+        return find(array, key, get_string(item, key), NULL, NULL) == item;
+}
+
+/* What was measured of the target NAME, in a column for each bus. What is too much is in bold. */
+static void print_target_columns(json_object *targets, const char *name) {
+        for (size_t i = 0; i < json_object_array_length(targets); i++) {
+                json_object *item = json_object_array_get_idx(targets, i), *target;
+
+                if (!is_first(targets, item, "bus"))
+                        continue;
+                target = find(targets, "name", name, "bus", get_string(item, "bus"));
+                if (target)
+                        (void) printf(is_reached(target) ? " %.2f |" : " **%.2f** |",
+                                      get_number(target, "value"));
+                else
+                        (void) printf(" |");
+        }
+        (void) printf("\n");
+}
+
+/* One table, for a README: what, how much at most, and on each bus. */
+static void print_targets_markdown(json_object *targets) {
+        size_t n = json_object_array_length(targets);
+
+        if (n == 0)
+                return;
+        (void) printf("\n| What | At most |");
+        for (size_t i = 0; i < n; i++) {
+                json_object *item = json_object_array_get_idx(targets, i);
+
+                if (is_first(targets, item, "bus"))
+                        (void) printf(" %s |", get_string(item, "bus"));
+        }
+        (void) printf("\n|---|---:|");
+        for (size_t i = 0; i < n; i++)
+                if (is_first(targets, json_object_array_get_idx(targets, i), "bus"))
+                        (void) printf("---:|");
+        (void) printf("\n");
+        for (size_t i = 0; i < n; i++) {
+                json_object *item = json_object_array_get_idx(targets, i);
+
+                if (!is_first(targets, item, "name"))
+                        continue;
+                (void) printf("| %s | %.2f |", get_string(item, "name"), get_number(item, "limit"));
+                print_target_columns(targets, get_string(item, "name"));
+        }
 }
 
 /* Those of ARRAY that were measured on one bus, after the other. */
@@ -206,10 +270,12 @@ static void print_tables(const Results *results, bool markdown) {
         (void) printf("virt-hooks %s, %s, %d processors, Linux %s\n",
                       get_string(results->root, "version"), get_string(machine, "processor"),
                       (int) get_number(machine, "processors"), get_string(machine, "kernel"));
+        if (markdown)
+                print_targets_markdown(results->targets);
         print_by_bus(results->rows, markdown, "Measured",
-                     "| what | median | 99 % | ratio |\n|---|---|---|---|\n", print_row);
-        print_by_bus(results->targets, markdown, "To be reached",
-                     "| what | measured | at most | |\n|---|---|---|---|\n", print_target);
+                     "| What | Median | 99 % | Ratio |\n|---|---:|---:|---|\n", print_row);
+        if (!markdown)
+                print_by_bus(results->targets, false, "To be reached", NULL, print_target);
         for (size_t i = 0; i < json_object_array_length(results->notes); i++)
                 (void) printf("\n%s\n",
                               json_object_get_string(json_object_array_get_idx(results->notes, i)));

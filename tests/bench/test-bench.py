@@ -66,6 +66,15 @@ class BenchTest(unittest.TestCase):
                 self.assertIn(line, result.stdout)
                 self.assertNotIn("Ping", result.stdout, "only what was asked for is measured")
 
+    def test_table_for_the_readme(self):
+        result = run_bench("--markdown", "start")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        lines = result.stdout.splitlines()
+        start = lines.index("| What | At most | dbus-daemon |")
+        self.assertEqual(lines[start + 1], "|---|---:|---:|")
+        self.assertRegex(lines[start + 2], r"^\| ms from the start to the name \| 10\.00 \| (\d+\.\d\d|\*\*\d+\.\d\d\*\*) \|$")
+        self.assertEqual(lines[start + 3], "", "one row for each target")
+
 
 if __name__ == "__main__":
     tap.main()
