@@ -20,8 +20,8 @@
 
 struct CgroupRoot {
         int fd;
-        char **leftovers; /* names of cgroups that had processes when their run ended */
-        size_t n_leftovers;
+        char **leftovers;         /* names of cgroups that had processes when their run ended */
+        size_t n_leftovers, next; /* to be looked at */
 };
 
 struct Cgroup {
@@ -150,13 +150,16 @@ CgroupRoot *cgroup_root_free(CgroupRoot *root) {
 
 /* Removes leftovers that have become empty, a few at a time. */
 static void sweep(CgroupRoot *root) {
-        size_t n = MIN(root->n_leftovers, SWEEP_EACH);
+        for (size_t n = MIN(root->n_leftovers, SWEEP_EACH); n > 0; n--) {
+                char **name;
 
-        for (size_t i = n; i > 0; i--) {
-                char **name = &root->leftovers[i - 1];
-
-                if (unlinkat(root->fd, *name, AT_REMOVEDIR) < 0 && errno == EBUSY)
+                if (root->next >= root->n_leftovers)
+                        root->next = 0;
+                name = &root->leftovers[root->next];
+                if (unlinkat(root->fd, *name, AT_REMOVEDIR) < 0 && errno == EBUSY) {
+                        root->next++; /* a daemon's stays, and must not be in the others' way */
                         continue;
+                }
                 free(*name);
                 *name = root->leftovers[--root->n_leftovers];
                 root->leftovers[root->n_leftovers] = NULL;
