@@ -410,6 +410,18 @@ class Waiting(RunTestCase):
         self.door.open()
         self.assert_done(follower.result())
 
+    def test_who_waits_goes(self):
+        """The run goes on: its guest may have started by now."""
+        self.start()
+        follower = self.follow("run", "qemu", GUEST, "prepare", f"--xml={self.xml}")
+        self.wait_traced(f"qemu {GUEST} prepare begin -")
+        follower.process.send_signal(signal.SIGINT)
+        self.assertEqual(follower.wait_exit(), -signal.SIGINT)
+        run, = self.virt_hooks("list", "--json").objects
+        self.assertEqual(run["state"], "running")
+        self.assert_done(self.virt_hooks("cancel", run["run"]))
+        self.assert_finished(run["run"], "cancelled", "abort", f"cancelled by uid {os.geteuid()} while qemu ran")
+
     def test_timeout(self):
         self.start()
         self.assert_ended(self.guest("prepare", "--timeout=100ms"), TIMED_OUT, "prepare",
