@@ -345,6 +345,11 @@ static int write_to_pipe(int fd) {
         return write(own, "s", 1) < 0 ? -errno : 0;
 }
 
+/* Whether R, of a pipe or a socket, says that there is nobody at the other end. */
+static bool is_gone(int r) {
+        return r == -EPIPE || r == -ENXIO || r == -ECONNRESET || r == -ECONNREFUSED;
+}
+
 /*
  * Whoever asked is told that from now on a script may have run. The descriptor is the caller's: it
  * must not block us, nor be changed. Returns false where the run has failed over it. The caller may
@@ -359,7 +364,7 @@ static bool tell_started(Run *run) {
                 return true;
         if (send(fd, "s", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
                 r = errno == ENOTSOCK ? write_to_pipe(fd) : -errno;
-        if (r == -EPIPE || r == -ENXIO)
+        if (is_gone(r))
                 run_fail_with(run, RUN_CANCELLED, ERROR_CANCELLED, "call again if it should run",
                               "the caller gave up before the first script was started");
         else if (r != -EAGAIN && errno_is_shortage(r))

@@ -123,7 +123,7 @@ class Options(RunTestCase):
         """The caller has given up, and may be running the script itself: it must not run twice."""
         self.tracing_script("qemu")
         self.start()
-        for close in (self.closed_pipe, self.shut_socket):
+        for close in (self.closed_pipe, self.shut_socket, self.reset_socket, self.closed_datagram_socket):
             with self.subTest(close.__name__):
                 reply = self.client.run("qemu", GUEST, "start", self.sealed(domain()), started_fd=close())
                 self.assert_result(reply, "cancelled", 0, effect="abort", scripts=0,
@@ -134,6 +134,20 @@ class Options(RunTestCase):
         reader, writer = self.pipe()
         os.close(reader)
         return writer
+
+    @staticmethod
+    def reset_socket():
+        """Closed with something in it that was not read."""
+        ours, theirs = socket.socketpair()
+        theirs.send(b"x")
+        ours.close()
+        return theirs.detach()
+
+    @staticmethod
+    def closed_datagram_socket():
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        ours.close()
+        return theirs.detach()
 
     def shut_socket(self):
         ours, theirs = socket.socketpair()
