@@ -4,6 +4,7 @@
 
 import collections
 import glob
+import json
 import os
 import re
 import subprocess
@@ -83,7 +84,7 @@ class LibvirtTestCase(unittest.TestCase):
 
 
 class TheBattery(LibvirtTestCase):
-    """Both batteries in one test: the one is nothing without the other."""
+    """All batteries in one test: the one is nothing without the others."""
 
     def test_battery(self):
         install_recorders(LIBVIRT_HOOKS)
@@ -98,6 +99,30 @@ class TheBattery(LibvirtTestCase):
         self.compare(plain, attached)
         with self.subTest("the bus"):
             self.check_bus(attached, observer.events())
+
+        self.setUp()
+        install_recorders(LIBVIRT_HOOKS)
+        attach()
+        self.forbid_service()
+        with self.subTest("without the service"):
+            alone = Battery(VIRT_HOOKS).run()
+            self.compare(plain, alone)
+            self.check_journal(alone)
+
+    def forbid_service(self):
+        must("systemctl", "mask", "--runtime", "--now", "virt-hooks.service")
+        self.addCleanup(must, "systemctl", "unmask", "--runtime", "virt-hooks.service")
+
+    def check_journal(self, alone):
+        """The forwarder has run them below libvirtd, and said so."""
+        all_records = [record for step in alone.steps for record in step.records]
+        for record in all_records:
+            self.assertTrue(record["cgroup"].endswith("/libvirtd.service"), record["cgroup"])
+        run_ids = list(dict.fromkeys(map(run_of, all_records)))
+        must("journalctl", "--sync")
+        lines = must("journalctl", "-q", "-o", "json", "VIRT_HOOKS_VIA=direct", "SYSLOG_IDENTIFIER=virt-hooks-forward").splitlines()
+        logged = [entry["VIRT_HOOKS_RUN"] for entry in map(json.loads, lines) if "VIRT_HOOKS_OUTCOME" in entry]
+        self.assertEqual([run_id for run_id in logged if run_id in run_ids], run_ids)
 
     def compare(self, plain, attached):
         normalised = [[normaliser.step(step) for step in battery.steps]
@@ -300,4 +325,4 @@ echo "$@" >> {PLACE}/trace
 
 
 if __name__ == "__main__":
-    machine.main(seconds=240)
+    machine.main(seconds=360)
