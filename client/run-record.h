@@ -19,11 +19,9 @@ bool run_record_finished(json_object *run);
 /* Whether it failed, whatever that means for its object. */
 bool run_record_failed(json_object *run);
 
-/* The columns of a list of runs, and one row of it. */
-extern const Column run_record_columns[];
-extern const size_t run_record_n_columns;
-void run_record_add_row(Table *table, json_object *run);
-
-/* Prints RUNS, an array, as JSON lines or as a table with NONE for an empty one. Returns the exit
- * status. */
-int run_record_print_list(json_object *runs, bool json, const char *none);
+/*
+ * Prints RUNS, an array, as JSON lines or as a table with NONE for an empty one. Of those that have
+ * not ended people want to know other things than of those that have. Returns the exit status.
+ */
+int run_record_print_ended(json_object *runs, bool json, const char *none);
+int run_record_print_unfinished(json_object *runs, bool json, const char *none);

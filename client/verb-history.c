@@ -128,7 +128,7 @@ static int history(const Options *options, int n_arguments, char **arguments) {
                 return trouble("the journal cannot be read: %s", strerror(-r));
         if (r == 0 && !query.directory && read_memory(options, runs) < 0)
                 return EXIT_TROUBLE;
-        return run_record_print_list(runs, options->json, "No run is known.");
+        return run_record_print_ended(runs, options->json, "No run is known.");
 }
 
 const Verb verb_history = {

@@ -25,7 +25,7 @@ static int list(const Options *options, int n_arguments, char **arguments) {
             service_list_runs(bus, &(ListFilter){}, &runs) < 0)
                 return EXIT_TROUBLE;
         drop_finished(runs);
-        return run_record_print_list(runs, options->json, "Nothing runs and nothing waits.");
+        return run_record_print_unfinished(runs, options->json, "Nothing runs and nothing waits.");
 }
 
 const Verb verb_list = {

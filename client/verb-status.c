@@ -148,7 +148,7 @@ static int print_running(sd_bus *bus) {
         if (json_object_array_length(runs) == 0)
                 return EXIT_SUCCESS;
         (void) putchar('\n');
-        return run_record_print_list(runs, false, "");
+        return run_record_print_unfinished(runs, false, "");
 }
 
 static int print_status(sd_bus *bus, json_object *properties, json_object *list,

@@ -69,11 +69,10 @@ class List(RunsTestCase):
         self.start()
         calls = [self.send("prepare"), self.send("start"), self.send("prepare", "web-02")]
         headings, *rows = self.assert_done(self.virt_hooks("list")).lines
-        self.assertEqual(headings.split()[:4], ["STARTED", "TYPE", "OBJECT", "OPERATION"])
-        for row, guest, operation, state, remark in zip(rows, (GUEST, GUEST, "web-02"), ("prepare", "start", "prepare"),
-                                                        ("running", "waiting", "running"),
-                                                        ("qemu, for python3", "for python3", "qemu, for python3"), strict=True):
-            self.assertRegex(row, rf"^{DATE} qemu +{guest} +{operation} +{state} +{SPAN} [0-9a-f]{{8}} {remark}$")
+        self.assertEqual(headings.split(), ["TYPE", "OBJECT", "OPERATION", "STATE", "TIME", "RUN", "CALLER", "SCRIPT"])
+        for row, guest, operation, state, script in zip(rows, (GUEST, GUEST, "web-02"), ("prepare", "start", "prepare"),
+                                                        ("running", "waiting", "running"), (" qemu", "", " qemu"), strict=True):
+            self.assertRegex(row, rf"^qemu +{guest} +{operation} +{state} +{SPAN} [0-9a-f]{{8}} python3{script}$")
         self.finish(*calls)
 
     def test_script_of_a_folder(self):
@@ -82,8 +81,8 @@ class List(RunsTestCase):
         os.rename(os.path.join(self.hooks, "qemu"), os.path.join(self.hooks, "qemu.d", "20-vlan"))
         self.start()
         call = self.send("prepare")
-        self.assertTrue(self.virt_hooks("list").lines[1].endswith(" qemu.d/20-vlan, for python3"))
-        self.assertIn(" qemu.d/2", self.on_terminal(80, "list", NO_COLOR="1").text)
+        self.assertTrue(self.virt_hooks("list").lines[1].endswith(" python3 qemu.d/20-vlan"))
+        self.assertIn(" python3 qemu.d/20-vlan", self.on_terminal(80, "list", NO_COLOR="1").text)
         self.finish(call)
 
     def test_json(self):
@@ -113,7 +112,7 @@ class List(RunsTestCase):
         follower = self.follow("run", "qemu", GUEST, "prepare", f"--xml={xml}", program=program)
         wait_until(self.listed, "the run")
         self.assertEqual(self.listed()[0]["caller_comm"], "virtfrob")
-        self.assertIn("for virtfrob", self.virt_hooks("list").text)
+        self.assertIn(" virtfrob ", self.virt_hooks("list").text)
         self.door.open()
         self.assert_done(follower.result())
 

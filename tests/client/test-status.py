@@ -52,12 +52,12 @@ class Status(CommandTestCase):
         door = self.gate()
         self.tracing_script("qemu", door.wait)
         self.start()
-        self.assertNotIn("STARTED", self.status())
+        self.assertNotIn("CALLER", self.status())
         calls = [self.client.send_hook("qemu", guest, "prepare", domain(guest)) for guest in ("a", "a", "b")]
         wait_until(lambda: self.client.property("Queued") == 1, "the calls")
         head, table = self.status().split("\n\n")
         self.assertIn("2 run and 1 wait now", head)
-        self.assertEqual([line.split()[3:6] for line in table.splitlines()[1:]],
+        self.assertEqual([line.split()[1:4] for line in table.splitlines()[1:]],
                          [["a", "prepare", "running"], ["b", "prepare", "running"]])
         door.open(3)
         for call in calls:

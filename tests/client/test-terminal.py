@@ -100,8 +100,9 @@ class Names(TerminalTestCase):
         calls = [self.client.send_hook("lxc", name, "prepare", domain(name)) for name in NAMES]
         wait_until(lambda: self.client.property("Running") == len(NAMES), "the runs")
         for columns in (80, 200):
-            rows = self.table(columns, "list")
-            self.assertEqual([row["OUTCOME"].split()[0] for row in rows], ["running"] * len(NAMES))
+            rows = self.table(columns, "list", headings=("TYPE", "OBJECT", "OPERATION", "STATE", "RUN", "CALLER", "SCRIPT"))
+            self.assertEqual([(row["STATE"].split()[0], row["CALLER"], row["SCRIPT"]) for row in rows],
+                             [("running", "python3", "lxc")] * len(NAMES))
         self.assertEqual([row["OBJECT"] for row in rows], list(NAMES.values()))
         door.open(len(NAMES))
         for call in calls:
@@ -206,8 +207,8 @@ class Scripts(TerminalTestCase):
         xml = self.write(self.path("network.xml"), network("n"))
         follower = self.follow("run", "network", "n", "started", f"--xml={xml}", program=program)
         wait_until(lambda: self.client.property("Running") == 1, "the run")
-        row, = self.table(200, "list")
-        self.assertEqual(row["REASON"], "network, for \\x1b[7m\\x0avirtnetwo\ufffd")
+        row, = self.table(200, "list", headings=("CALLER", "SCRIPT"))
+        self.assertEqual((row["CALLER"], row["SCRIPT"]), ("\\x1b[7m\\x0avirtnetwo\ufffd", "network"))
         run, = self.virt_hooks("--json", "list").objects
         self.assertEqual((run["caller_comm"], run["uuid"]), ("\x1b[7m\nvirtnetwo\ufffd", NETWORK_UUID))
         text = self.virt_hooks("show", run["run"]).text
