@@ -7,18 +7,17 @@
 #include "child.h"
 
 #include <signal.h>
-#include <sys/syscall.h>
 
+#include "raw-syscall.h"
 #include "util.h"
 
-void child_reset_signals(void) {
+_in_child_ void child_reset_signals(void) {
         /* The kernel's struct sigaction is smaller than glibc's, and all of it is 0: SIG_DFL, no
-         * flags. */
+         * flags. The same goes for its set of signals. */
         static const struct sigaction defaults;
-        sigset_t none;
+        static const sigset_t none;
 
         for (int number = 1; number < _NSIG; number++)
-                (void) syscall(SYS_rt_sigaction, number, &defaults, NULL, (size_t) _NSIG / 8);
-        (void) sigemptyset(&none);
-        (void) sigprocmask(SIG_SETMASK, &none, NULL);
+                (void) raw_syscall(SYS_rt_sigaction, number, (long) &defaults, 0, _NSIG / 8);
+        (void) raw_syscall(SYS_rt_sigprocmask, SIG_SETMASK, (long) &none, 0, _NSIG / 8);
 }

@@ -9,12 +9,15 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
+#include "child.h"
 #include "log.h"
+#include "raw-syscall.h"
 
 #define RESERVE                                                                                    \
         320U /* for the bus: as many as the calls that wait for polkit may carry, and some */
 
 static struct rlimit initial, current;
+_Static_assert(sizeof(struct rlimit) == 2 * sizeof(uint64_t), "prlimit64(2) takes another one");
 static bool known;
 static int spare = -EBADF;
 
@@ -30,9 +33,9 @@ void descriptors_raise_limit(void) {
         }
 }
 
-void descriptors_restore_limit(void) {
+_in_child_ void descriptors_restore_limit(void) {
         if (known)
-                (void) setrlimit(RLIMIT_NOFILE, &initial);
+                (void) raw_syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, (long) &initial, 0);
 }
 
 void descriptors_take_spare(void) {

@@ -12,7 +12,7 @@
  * all. */
 void descriptors_raise_limit(void);
 
-/* Gives a child the limit that we were started with. Async-signal-safe. */
+/* Gives a child the limit that we were started with. For one that shares our memory, too. */
 void descriptors_restore_limit(void);
 
 /*

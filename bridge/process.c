@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * One child. It is started as posix_spawn() does it, in our memory until it executes, which costs
- * the same however large we are, and a fork() would not; posix_spawn() itself can neither set
- * limits nor give a pidfd. The child's end is seen through the pidfd. What it has written by then
- * is read at once; what it had better write to the end of is waited for, but not longer than its
- * grace.
+ * One child. Its end is seen through the pidfd. What it has written by then is read at once; what
+ * it had better write to the end of is waited for, but not longer than its grace.
  */
 
 #include "process.h"
 
 #include <assert.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdalign.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 
-#include "child.h"
 #include "descriptors.h"
 #include "log.h"
 #include "proc-stat.h"
@@ -29,98 +22,6 @@
 #define REST_POLL     (20U * USEC_PER_MSEC)
 #define SPLICE_MIN    (32U * 1024U) /* a smaller document is copied as fast */
 #define PIPE_SIZE_MAX (1024 * 1024) /* what an unprivileged user may ask for by default */
-
-/* What the child needs, made before it exists: until it executes it may only make system calls. */
-typedef struct Birth {
-        char *const *argv, *const *envp;
-        int input_fd, output_fd, error_fd, cgroup_fd;
-        int error; /* the child's errno where execve() failed: it writes into our memory */
-} Birth;
-
-static void write_exec_error(const char *path, int error) {
-        const char *description = strerrordesc_np(error);
-        struct iovec text[] = {
-                { (void *) "libvirt:  error : cannot execute binary ", 40 },
-                { (void *) path, strlen(path) },
-                { (void *) ": ", 2 },
-                { (void *) description, description ? strlen(description) : 0 },
-                { (void *) "\n", 1 },
-        };
-
-        if (writev(STDERR_FILENO, text, ELEMENTS(text)) < 0)
-                return; /* the status says it, too */
-}
-
-/* Makes the pipes the three standard descriptors, and closes all others. Returns false where the
- * limit of descriptors is in the way. */
-static bool set_standard_fds(const Birth *birth) {
-        int fds[] = { birth->input_fd, birth->output_fd, birth->error_fd };
-
-        /* Out of the way first, where we were started without standard descriptors and a pipe got
-         * their numbers. */
-        for (size_t i = 0; i < ELEMENTS(fds); i++)
-                if (fds[i] <= STDERR_FILENO)
-                        fds[i] = fcntl(fds[i], F_DUPFD, 3);
-        for (size_t i = 0; i < ELEMENTS(fds); i++)
-                if (fds[i] < 0 || dup2(fds[i], (int) i) < 0)
-                        return false;
-        (void) syscall(SYS_close_range, 3U, ~0U, 0);
-        return true;
-}
-
-/* Runs in the child, and never returns, of which the address sanitizer would complain into its
- * stderr. */
-__attribute__((no_sanitize("address"))) static int child(void *userdata) {
-        Birth *birth = userdata;
-
-        (void) setsid();
-        if (birth->cgroup_fd >= 0 && write(birth->cgroup_fd, "0", 1) < 0)
-                birth->cgroup_fd = -EBADF; /* the process group must do, then */
-        if (!set_standard_fds(birth)) {
-                birth->error = errno;
-                _exit(126);
-        }
-        if (chdir("/") < 0)
-                _exit(126);
-        (void) umask(0022);
-        descriptors_restore_limit();
-        child_reset_signals();
-
-        (void) execve(birth->argv[0], birth->argv, birth->envp);
-
-        birth->error = errno;
-        write_exec_error(birth->argv[0], birth->error);
-        _exit(birth->error == ENOENT ? 127 : 126);
-}
-
-/* Trouble that is ours and not the script's: a call in a while may well succeed. */
-static bool is_our_trouble(int error) {
-        return error == ENOMEM || error == EAGAIN || error == ENFILE || error == EMFILE;
-}
-
-static int start_child(Process *process, Birth *birth) {
-        /*
-         * CLONE_VFORK stops us until the child has executed, so one stack is enough for all
-         * children.
-         */
-        static alignas(64) char stack[64 * 1024];
-        sigset_t all, before;
-        pid_t pid;
-
-        /* No signal may find the child in our memory. */
-        (void) sigfillset(&all);
-        (void) sigprocmask(SIG_SETMASK, &all, &before);
-        pid = clone(child, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD,
-                    birth, &process->pid_fd);
-        if (pid < 0)
-                birth->error = errno;
-        (void) sigprocmask(SIG_SETMASK, &before, NULL);
-        if (pid < 0)
-                return -birth->error;
-
-        process->pid = pid;
-        return is_our_trouble(birth->error) ? -birth->error : 0;
-}
 
 static int make_pipe(int *ret_read, int *ret_write) {
         int fds[2];
@@ -210,12 +111,18 @@ static void output_hand_over(Process *process, sd_event_source **source, int *fd
                 drain_add(process->drain, TAKE_FD(*fd), process->name);
 }
 
+/* NULL where the child has none, or could not enter it: its group must do, then. */
+static const Cgroup *cgroup_of(const Process *process) {
+        return process->birth.outside_cgroup ? NULL : process->cgroup;
+}
+
 static void signal_all(const Process *process, int signal) {
-        /* Until we wait for the child nobody else gets its number, nor its group's. */
-        if (!process->lost)
-                (void) kill(-process->pid, signal);
-        if (process->cgroup)
-                cgroup_signal(process->cgroup, signal);
+        /* Until we wait for the child nobody else gets its number, nor its group's. It makes the
+         * group itself, and may not have come to that. */
+        if (!process->lost && kill(-process->pid, signal) < 0 && errno == ESRCH)
+                (void) kill(process->pid, signal);
+        if (cgroup_of(process))
+                cgroup_signal(cgroup_of(process), signal);
 }
 
 static void reap(const Process *process) {
@@ -235,6 +142,13 @@ static void process_finish(Process *process) {
         output_hand_over(process, &process->output_source, &process->output_fd);
         output_hand_over(process, &process->error_source, &process->error_fd);
         process->done(process, process->userdata);
+}
+
+int process_start_error(const Process *process) {
+        int error = process->birth.error;
+
+        return error == ENOMEM || error == EAGAIN || error == ENFILE || error == EMFILE ? -error
+                                                                                        : 0;
 }
 
 bool process_failed(const Process *process) {
@@ -305,8 +219,8 @@ static void read_rest(sd_event_source **source, int *fd, Capture *capture) {
 
 /* Whether anything of what the child started lives that is to end. */
 static bool has_rest(const Process *process) {
-        return process->cgroup ? cgroup_is_populated(process->cgroup)
-                               : !process->lost && proc_group_has_others(process->pid);
+        return cgroup_of(process) ? cgroup_is_populated(cgroup_of(process))
+                                  : !process->lost && proc_group_has_others(process->pid);
 }
 
 static int on_rest_poll(sd_event_source *source, uint64_t usec, void *userdata) {
@@ -476,14 +390,13 @@ static int start(Process *process, const ProcessSpec *spec) {
                 .output_fd = output_fd,
                 .error_fd = error_fd,
                 .cgroup_fd = spec->cgroup ? cgroup_fd(spec->cgroup) : -EBADF,
+                .result = &process->birth,
         };
         process->started = now_usec(CLOCK_MONOTONIC);
         process->started_at = now_usec(CLOCK_REALTIME);
-        r = start_child(process, &birth);
+        r = birth_start(&birth, &process->pid, &process->pid_fd);
         if (r < 0)
                 return r;
-        if (birth.cgroup_fd < 0)
-                process->cgroup = NULL;
         r = sd_event_add_io(process->event, &process->pid_source, process->pid_fd, EPOLLIN,
                             on_child_exit, process);
         return r < 0 ? -ECANCELED : 0;

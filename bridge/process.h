@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <systemd/sd-event.h>
 
+#include "birth.h"
 #include "bytes.h"
 #include "capture.h"
 #include "cgroup.h"
@@ -26,7 +27,8 @@ typedef struct Process Process;
 typedef void (*process_done_t)(Process *process, void *userdata);
 
 typedef struct ProcessSpec {
-        const char *name;  /* for the log */
+        const char *name; /* for the log */
+        /* Must live as long as the process. */
         char *const *argv; /* argv[0] is the absolute path that is executed */
         char *const *envp;
         Bytes *input; /* referenced; what a pipe at its standard input carries. NULL: /dev/null */
@@ -57,6 +59,7 @@ struct Process {
         char *name;
         Drain *drain;
         const Cgroup *cgroup;
+        BirthResult birth;
         Bytes *input;
         size_t input_done;
         int input_fd, output_fd, error_fd, pid_fd;
@@ -77,7 +80,8 @@ struct Process {
  * that cannot be executed is a child that ends with 127 (there is none) or 126 and says so on its
  * standard error, as libvirt has it. Returns 0; or a negative errno where we ourselves could not:
  * -EAGAIN, -ENOMEM, -EMFILE, -ENFILE: nothing was run; -ECANCELED: it had begun, but its end could
- * not be watched, and it was killed.
+ * not be watched, and it was killed. The same lacks may only be met when this has returned, before
+ * anything is executed: see process_start_error().
  */
 int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, process_done_t done,
                   void *userdata);
@@ -89,6 +93,12 @@ int process_spawn(Process **ret, sd_event *event, const ProcessSpec *spec, proce
  * wait ends.
  */
 void process_kill(Process *process, int signal);
+
+/*
+ * Whether the child, which is done, was never executed for a lack of ours, which may be over soon:
+ * -EAGAIN, -ENOMEM, -EMFILE, -ENFILE; or 0.
+ */
+int process_start_error(const Process *process);
 
 /*
  * Whether the child, which is done, ended in any other way than with status 0, or in a way that is

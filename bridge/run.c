@@ -306,13 +306,39 @@ static void run_take_output(Run *run, const Script *script) {
         run->current = bytes_ref(bytes);
 }
 
+/*
+ * Where nothing has run yet the caller may as well try elsewhere; afterwards it must not.
+ */
+static void run_fail_to_start(Run *run, const Script *script, int r) {
+        const char *remedy = "the machine is short of processes, memory or descriptors";
+
+        if (r == -ECANCELED)
+                run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED, remedy,
+                              "%s had begun, but could not be watched, and was ended",
+                              script->name);
+        else
+                run_fail_with(run, RUN_REFUSED,
+                              run->scripts == 0 ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
+                              remedy, "%s could not be started: %s", script->name, strerror(-r));
+}
+
 static void run_next(Run *run);
 
 static void on_process_done(Process *process, void *userdata) {
         Run *run = userdata;
         const Script *script = &run->list.scripts[run->scripts];
-        const ScriptResult *result = run_take_result(run, script);
+        const ScriptResult *result;
+        int r = process_start_error(process);
 
+        if (r < 0) {
+                run->process = process_free(process);
+                if (!run->ending)
+                        run_fail_to_start(run, script, r);
+                run_finish(run);
+                return;
+        }
+
+        result = run_take_result(run, script);
         log_debug("%s %s %s: %s has ended (wait status 0x%04x, %" PRIu64 " ms)", type_name(run),
                   run->request->object, run->request->operation.name, script->path,
                   (unsigned) result->status, result->duration / USEC_PER_MSEC);
@@ -403,22 +429,6 @@ static int spawn(Run *run, const Script *script) {
                 log_debug("%s %s %s: %s runs as pid %d", type_name(run), run->request->object,
                           run->request->operation.name, script->path, (int) run_pid(run));
         return r;
-}
-
-/*
- * Where nothing has run yet the caller may as well try elsewhere; afterwards it must not.
- */
-static void run_fail_to_start(Run *run, const Script *script, int r) {
-        const char *remedy = "the machine is short of processes, memory or descriptors";
-
-        if (r == -ECANCELED)
-                run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED, remedy,
-                              "%s had begun, but could not be watched, and was ended",
-                              script->name);
-        else
-                run_fail_with(run, RUN_REFUSED,
-                              run->scripts == 0 ? ERROR_LIMIT_EXCEEDED : ERROR_SCRIPT_REFUSED,
-                              remedy, "%s could not be started: %s", script->name, strerror(-r));
 }
 
 static void run_next(Run *run) {

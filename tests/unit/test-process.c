@@ -710,6 +710,21 @@ static void test_nobody_withstands_kill(void **state) {
         child_close(&child);
 }
 
+static void test_a_child_may_be_ended_before_it_has_executed(void **state) {
+        static const int signals[] = { SIGTERM, SIGKILL };
+
+        for (size_t i = 0; i < 200; i++) {
+                Child child;
+
+                child_open_file(&child, *state, "/bin/sleep", FOREVER, NULL);
+                child_start(&child);
+                process_kill(child.process, signals[i % ELEMENTS(signals)]);
+                child_wait(&child);
+                assert_int_equal(child.process->status, signals[i % ELEMENTS(signals)]);
+                child_close(&child);
+        }
+}
+
 static void test_a_child_that_was_ended_is_done_when_its_group_is(void **state) {
         Child child;
         pid_t helper;
@@ -865,7 +880,7 @@ static int spawn_with_spare_fds(Child *child, rlim_t spare) {
         int first_free, r;
 
         assert_int_equal(getrlimit(RLIMIT_NOFILE, &original), 0);
-        first_free = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+        first_free = fcntl(sd_event_get_fd(child->sandbox->event), F_DUPFD_CLOEXEC, 3);
         assert_true(first_free >= 3);
         (void) close(first_free);
         limit = original;
@@ -913,6 +928,44 @@ static void test_a_lack_of_descriptors_is_told_and_runs_nothing(void **state) {
         child_close(&child);
 }
 
+/* Ends of pipes with the numbers 0 and 2 must get out of the way first, to where there is room for
+ * one. */
+static void test_a_lack_that_only_the_child_meets_is_told(void **state) {
+        const char *file = sandbox_path(*state, "ran");
+        int saved[3], r;
+        unsigned failures = 0;
+        rlim_t spare = 0;
+        Child child;
+
+        child_open(&child, *state, ": >$DIR/ran");
+        descriptors_raise_limit();
+        for (int fd = 0; fd < 3; fd++) {
+                saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+                assert_true(saved[fd] >= 0);
+        }
+        for (int fd = 0; fd < 3; fd++)
+                (void) close(fd);
+        do {
+                child.process = process_free(child.process);
+                child.done = false;
+                child.n_done = 0;
+                r = spawn_with_spare_fds(&child, spare++);
+                if (r < 0)
+                        continue;
+                child_wait(&child);
+                r = process_start_error(child.process);
+                failures += r == -EMFILE && access(file, F_OK) < 0;
+        } while (r == -EMFILE);
+        for (int fd = 0; fd < 3; fd++) {
+                assert_int_equal(dup2(saved[fd], fd), fd);
+                (void) close(saved[fd]);
+        }
+        assert_int_equal(r, 0);
+        assert_true(failures > 0);
+        assert_int_equal(child.process->status, 0);
+        child_close(&child);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 sandboxed(test_output_and_error_are_collected),
@@ -950,6 +1003,7 @@ int main(void) {
                 sandboxed(test_a_signal_goes_to_the_whole_group),
                 sandboxed(test_a_child_may_answer_to_term),
                 sandboxed(test_nobody_withstands_kill),
+                sandboxed(test_a_child_may_be_ended_before_it_has_executed),
                 sandboxed(test_a_child_that_was_ended_is_done_when_its_group_is),
                 sandboxed(test_who_ignores_term_in_the_group_is_waited_for_until_kill),
                 sandboxed(test_the_group_is_ended_also_when_only_text_is_waited_for),
@@ -958,6 +1012,7 @@ int main(void) {
                 sandboxed(test_nothing_is_left_behind),
                 sandboxed(test_many_children_do_not_mix),
                 sandboxed(test_a_lack_of_descriptors_is_told_and_runs_nothing),
+                sandboxed(test_a_lack_that_only_the_child_meets_is_told),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -11,11 +11,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "bus-names.h"
+#include "descriptors.h"
 
 #define UUID    "5c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b11"
 #define FOREVER "300"
@@ -1026,6 +1028,55 @@ static void test_a_run_leaves_nothing_behind(void **state) {
         stage_close(&stage);
 }
 
+/* Here the child is the one that meets it, for pipes' ends with the numbers 0 and 2 must get out of
+ * the way: see test-process.c. */
+static void test_a_lack_of_descriptors_is_no_scripts_failure(void **state) {
+        const char *ran = sandbox_path(*state, "ran");
+        struct rlimit original, limit;
+        unsigned failures = 0;
+        int saved[3], first_free;
+        Stage stage;
+
+        stage_open(&stage, *state);
+        add_script(&stage, "qemu", sandbox_format(*state, ": >%s", ran));
+        set_run(&stage, new_request(HOOK_QEMU, "web-01", "started", NULL, true));
+        run_to_its_end(&stage); /* now the loop has all that it needs for itself */
+        assert_int_equal(unlink(ran), 0);
+        descriptors_raise_limit();
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &original), 0);
+        limit = original;
+        for (int fd = 0; fd < 3; fd++) {
+                saved[fd] = fcntl(fd, F_DUPFD_CLOEXEC, 100);
+                assert_true(saved[fd] >= 0);
+        }
+        first_free = fcntl(saved[0], F_DUPFD_CLOEXEC, 3);
+        assert_true(first_free >= 3);
+        (void) close(first_free);
+        for (int fd = 0; fd < 3; fd++)
+                (void) close(fd);
+        for (rlim_t spare = 0;; spare++) {
+                set_run(&stage, new_request(HOOK_QEMU, "web-01", "started", NULL, true));
+                limit.rlim_cur = (rlim_t) first_free + spare;
+                (void) setrlimit(RLIMIT_NOFILE, &limit);
+                run_start(stage.run, on_done, &stage);
+                (void) setrlimit(RLIMIT_NOFILE, &original);
+                loop_until(*state, &stage.done);
+                if (stage.run->outcome != RUN_REFUSED || access(ran, F_OK) == 0)
+                        break;
+                failures += streq(stage.run->error_name, ERROR_LIMIT_EXCEEDED) &&
+                            stage.run->scripts == 0;
+                if (failures != spare + 1)
+                        break;
+        }
+        for (int fd = 0; fd < 3; fd++) {
+                assert_int_equal(dup2(saved[fd], fd), fd);
+                (void) close(saved[fd]);
+        }
+        assert_int_equal(stage.run->outcome, RUN_SUCCESS);
+        assert_true(failures > 0);
+        stage_close(&stage);
+}
+
 int main(void) {
         static const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_outcomes_have_names),
@@ -1075,6 +1126,7 @@ int main(void) {
                 sandboxed(test_a_trimmed_run_keeps_what_it_did),
                 sandboxed(test_the_run_may_be_freed_when_it_is_done),
                 sandboxed(test_a_run_leaves_nothing_behind),
+                sandboxed(test_a_lack_of_descriptors_is_no_scripts_failure),
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);

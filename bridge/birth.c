@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * A child is started as posix_spawn() does it, in our memory until it executes, which costs the
+ * same however large we are, and a fork() would not; posix_spawn() itself can neither set limits
+ * nor give a pidfd. Unlike there nobody stands still meanwhile: where more want to run than there
+ * are processors it takes milliseconds until a child has executed. So each has a stack of its own,
+ * which the kernel says it has left, and makes only system calls, which leave errno alone.
+ */
+
+#include "birth.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdalign.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include "child.h"
+#include "descriptors.h"
+#include "raw-syscall.h"
+#include "util.h"
+
+#define STACK_SIZE ((size_t) 16 * 1024)
+
+/* Where a child lives until it executes. */
+typedef struct Cradle Cradle;
+
+struct Cradle {
+        alignas(64) char stack[STACK_SIZE];
+        Birth birth;
+        int taken; /* the kernel clears it when the child lets go of our memory */
+        Cradle *next;
+};
+
+/* As many as there ever were children at a time that had not executed yet. */
+static Cradle *cradles;
+
+_in_child_ static void write_exec_error(const char *path, int error) {
+        const char *description = strerrordesc_np(error);
+        const struct iovec text[] = {
+                { (void *) "libvirt:  error : cannot execute binary ", 40 },
+                { (void *) path, strlen(path) },
+                { (void *) ": ", 2 },
+                { (void *) description, description ? strlen(description) : 0 },
+                { (void *) "\n", 1 },
+        };
+
+        (void) raw_syscall(SYS_writev, STDERR_FILENO, (long) text, ELEMENTS(text), 0);
+}
+
+/* Makes the pipes the three standard descriptors, and closes all others. Returns 0; or a negative
+ * errno where the limit of descriptors is in the way. */
+_in_child_ static long set_standard_fds(const Birth *birth) {
+        long fds[] = { birth->input_fd, birth->output_fd, birth->error_fd }, r;
+
+        /* Out of the way first, where we were started without standard descriptors and a pipe got
+         * their numbers. */
+        for (size_t i = 0; i < ELEMENTS(fds); i++)
+                if (fds[i] <= STDERR_FILENO) {
+                        fds[i] = raw_syscall(SYS_fcntl, fds[i], F_DUPFD, 3, 0);
+                        if (fds[i] < 0)
+                                return fds[i];
+                }
+        for (size_t i = 0; i < ELEMENTS(fds); i++) {
+                r = raw_syscall(SYS_dup3, fds[i], (long) i, 0, 0);
+                if (r < 0)
+                        return r;
+        }
+        (void) raw_syscall(SYS_close_range, 3, ~0U, 0, 0);
+        return 0;
+}
+
+_in_child_ _Noreturn static void end(int status) {
+        for (;;)
+                (void) raw_syscall(SYS_exit_group, status, 0, 0, 0);
+}
+
+_in_child_ static int child(void *userdata) {
+        const Birth *birth = userdata;
+        long r;
+
+        (void) raw_syscall(SYS_setsid, 0, 0, 0, 0);
+        if (birth->cgroup_fd >= 0 && raw_syscall(SYS_write, birth->cgroup_fd, (long) "0", 1, 0) < 0)
+                birth->result->outside_cgroup = true;
+        r = set_standard_fds(birth);
+        if (r < 0) {
+                birth->result->error = (int) -r;
+                end(126);
+        }
+        if (raw_syscall(SYS_chdir, (long) "/", 0, 0, 0) < 0)
+                end(126);
+        (void) raw_syscall(SYS_umask, 0022, 0, 0, 0);
+        descriptors_restore_limit();
+        child_reset_signals();
+
+        r = raw_syscall(SYS_execve, (long) birth->argv[0], (long) birth->argv, (long) birth->envp,
+                        0);
+        birth->result->error = (int) -r;
+        write_exec_error(birth->argv[0], (int) -r);
+        end(r == -ENOENT ? 127 : 126);
+}
+
+/* Takes one that is free, or makes one more. */
+static Cradle *cradle_take(void) {
+        Cradle *cradle = cradles;
+
+        while (cradle && __atomic_load_n(&cradle->taken, __ATOMIC_ACQUIRE))
+                cradle = cradle->next;
+        if (!cradle) {
+                cradle = aligned_alloc(alignof(Cradle), sizeof(Cradle));
+                if (!cradle)
+                        return NULL;
+                cradle->next = cradles;
+                cradles = cradle;
+        }
+        cradle->taken = true;
+        return cradle;
+}
+
+/* Valgrind knows no child that shares our memory while we go on. */
+static bool may_go_on(void) {
+        static int may = -1;
+        const char *preload;
+
+        if (may < 0) {
+                preload = getenv("LD_PRELOAD");
+                may = RAW_SYSCALL_KEEPS_ERRNO && !(preload && strstr(preload, "vgpreload"));
+        }
+        return may;
+}
+
+int birth_start(const Birth *birth, pid_t *ret_pid, int *ret_pid_fd) {
+        int own = may_go_on() ? CLONE_CHILD_CLEARTID : CLONE_VFORK;
+        Cradle *cradle = cradle_take();
+        sigset_t all, before;
+        int r = 0;
+        pid_t pid;
+
+        if (!cradle)
+                return -ENOMEM;
+        cradle->birth = *birth;
+        *birth->result = (BirthResult){};
+
+        /* No signal may find the child in our memory. */
+        (void) sigfillset(&all);
+        (void) sigprocmask(SIG_SETMASK, &all, &before);
+        pid = clone(child, cradle->stack + STACK_SIZE, CLONE_VM | CLONE_PIDFD | SIGCHLD | own,
+                    &cradle->birth, ret_pid_fd, NULL, &cradle->taken);
+        if (pid < 0)
+                r = -errno;
+        (void) sigprocmask(SIG_SETMASK, &before, NULL);
+        if (pid < 0 || own == CLONE_VFORK)
+                cradle->taken = false;
+        *ret_pid = pid;
+        return r;
+}
