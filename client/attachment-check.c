@@ -2,6 +2,7 @@
 
 #include "attachment-check.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
 
 #include "forwarder.h"
@@ -113,9 +114,26 @@ static int check_detached(const Attachment *attachment, Findings *findings, Hook
         return r == -ENOMEM ? r : 0;
 }
 
+/* The command that moves what is attached, and nothing else, to where the settings have it now. */
+static char *move_command(const Attachment *attachment) {
+        _cleanup_free_ char *text = NULL;
+        size_t size;
+        FILE *stream = open_memstream(&text, &size);
+
+        if (!stream)
+                return NULL;
+        (void) fputs("virt-hooks detach", stream);
+        if (attachment_settings_folder(attachment)) {
+                (void) fputs(" && virt-hooks attach", stream);
+                for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+                        if (attachment_has(attachment, type, NULL))
+                                (void) fprintf(stream, " %s", hook_type_to_string(type));
+        }
+        return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
+}
+
 /* What was attached stays where it was when the settings change. */
 static void check_settings(const Attachment *attachment, Findings *findings) {
-        const char *folder = attachment_settings_folder(attachment);
         const Subject subject = { attachment->own, "", HOOK_TYPE_INVALID };
         bool named = false;
 
@@ -123,13 +141,11 @@ static void check_settings(const Attachment *attachment, Findings *findings) {
                 return;
         for (char **d = attachment->settings->hooks_directories; d && *d; d++)
                 named |= streq(*d, attachment->own);
-        findings_add(
-                findings, &subject, "other-settings",
-                strdup(folder ? "virt-hooks detach && virt-hooks attach" : "virt-hooks detach"),
-                "it has the scripts of libvirt's hooks that are attached, and the settings "
-                "name %s: %s",
-                named ? "another folder before it" : "it no more",
-                named ? "scripts there run in their place" : "none of them runs");
+        findings_add(findings, &subject, "other-settings", move_command(attachment),
+                     "it has the scripts of libvirt's hooks that are attached, and the settings "
+                     "name %s: %s",
+                     named ? "another folder before it" : "it no more",
+                     named ? "scripts there run in their place" : "none of them runs");
 }
 
 int attachment_check(Attachment *attachment, Findings *findings) {

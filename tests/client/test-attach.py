@@ -822,7 +822,7 @@ class OfTheMachine(AttachTestCase):
         self.settings(mine)
         finding = self.check().objects[0]
         subprocess.run(["sh", "-ec", finding["remedy"].replace("virt-hooks ", f"{VIRT_HOOKS} ")], check=True, stdout=subprocess.DEVNULL)
-        self.assertEqual(self.kinds(), [])
+        self.assertEqual((self.kinds(), self.attached()), ([], ["qemu"]))
         self.assertTrue(os.path.exists(f"{mine}/qemu"))
         self.done("detach")
 

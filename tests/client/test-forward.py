@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """virt-hooks-forward: libvirt sees what the scripts said, and each of them runs once, whatever happens to the service."""
 
+import fcntl
 import os
 import resource
 import shutil
@@ -529,6 +530,33 @@ class OnTheMove(ForwardTestCase):
             number += 1
         self.assertEqual(self.trace(), [f"guest-{n}" for n in range(number)])
         self.assertIsNone(service.process.poll())
+
+    def lock(self):
+        """As attach and detach do."""
+        self.tracing_script("qemu", "cat > /dev/null")
+        os.symlink(FORWARDER, f"{self.libvirt_hooks}/qemu")
+        fd = os.open(os.path.join(SYSCONFDIR, "virt-hooks", "attach.state"), os.O_RDWR | os.O_CREAT, 0o600)
+        self.addCleanup(os.close, fd)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return fd
+
+    def test_hook_waits_until_they_have_moved(self):
+        fd = self.lock()
+        hook = self.send_call(VETO, environment=NO_BUS)
+        over = time.monotonic() + 1
+        wait_until(lambda: time.monotonic() > over, "a while")
+        self.assertEqual((hook.process.poll(), self.trace()), (None, []))
+        fcntl.flock(fd, fcntl.LOCK_UN)
+        self.assert_hook(hook.wait())
+        self.assert_ran_once(VETO)
+
+    def test_hook_does_not_wait_for_ever(self):
+        """Whoever moves them hangs."""
+        self.lock()
+        began = time.monotonic()
+        self.assert_hook(self.call(VETO, environment=NO_BUS, seconds=30))
+        self.assertGreaterEqual(time.monotonic() - began, 10)
+        self.assert_ran_once(VETO)
 
     def assert_whole_or_refused(self, guest):
         """A caller that is not libvirt gets both scripts, or an error. Returns whether it got them."""
