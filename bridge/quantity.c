@@ -36,6 +36,7 @@ static const Unit time_units[] = {
         { "minute", 60 * USEC_PER_SEC },
         { "minutes", 60 * USEC_PER_SEC },
         { "h", 3600 * USEC_PER_SEC },
+        { "hr", 3600 * USEC_PER_SEC },
         { "hour", 3600 * USEC_PER_SEC },
         { "hours", 3600 * USEC_PER_SEC },
         { "d", 86400 * USEC_PER_SEC },

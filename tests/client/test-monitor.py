@@ -29,7 +29,6 @@ class MonitorTestCase(CommandTestCase):
         return follower
 
     def call_qemu(self, operation, guest=GUEST):
-        """The call's two events are out when the reply of the next one is there."""
         return self.client.hook("qemu", guest, operation, domain(guest))
 
     def events(self, follower, *last):

@@ -88,6 +88,7 @@ static void test_times(void **state) {
                 { "1minute", 60000000 },
                 { "2minutes", 120000000 },
                 { "1h", UINT64_C(3600000000) },
+                { "1hr", UINT64_C(3600000000) },
                 { "1hour", UINT64_C(3600000000) },
                 { "2hours", UINT64_C(7200000000) },
                 { "1d", UINT64_C(86400000000) },
