@@ -8,6 +8,7 @@
 #include "caller.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <search.h>
 #include <stdio.h>
 #include <systemd/sd-login.h>
@@ -112,19 +113,20 @@ bool caller_descends_from(const Caller *caller, pid_t ancestor) {
 }
 
 static char *read_comm(pid_t pid) {
+        _cleanup_close_ int fd = -EBADF;
         char path[64], comm[64];
-        FILE *file;
-        size_t n;
+        ssize_t n;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/comm", (int) pid);
-        file = fopen(path, "re");
-        if (!file)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
                 return NULL;
-        n = fread(comm, 1, sizeof(comm), file);
-        (void) fclose(file);
+        n = read(fd, comm, sizeof(comm));
+        if (n < 0)
+                return NULL;
         if (n > 0 && comm[n - 1] == '\n')
                 n--;
-        return text_to_utf8(comm, n);
+        return text_to_utf8(comm, (size_t) n);
 }
 
 /*

@@ -3,29 +3,57 @@
 #include "proc-stat.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+
+#include "util.h"
+
+/* Numbers of the fields, which begin with 1. */
+enum {
+        FIELD_PARENT = 4,
+        FIELD_GROUP = 5,
+        FIELD_STARTED = 22,
+        FIELD_MAX,
+};
+
+/* STATE begins with the third field. It is called for each ancestor of a new caller, and sscanf()
+ * takes five times as long. */
+static bool parse(const char *state, ProcStat *ret) {
+        unsigned long long fields[FIELD_MAX];
+        const char *p = state + 1;
+
+        for (size_t i = FIELD_PARENT; i < FIELD_MAX; i++) {
+                char *end;
+
+                fields[i] = strtoull(p, &end, 10);
+                if (end == p)
+                        return false;
+                p = end;
+        }
+        *ret = (ProcStat){
+                .state = *state,
+                .parent = (pid_t) fields[FIELD_PARENT],
+                .group = (pid_t) fields[FIELD_GROUP],
+                .started = fields[FIELD_STARTED],
+        };
+        return true;
+}
 
 bool proc_stat_read(pid_t pid, ProcStat *ret) {
+        _cleanup_close_ int fd = -EBADF;
         char path[64], stat[512], *end;
-        FILE *file;
-        size_t n;
+        ssize_t n;
 
         (void) snprintf(path, sizeof(path), "/proc/%d/stat", (int) pid);
-        file = fopen(path, "re");
-        if (!file)
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
                 return false;
-        n = fread(stat, 1, sizeof(stat) - 1, file);
-        (void) fclose(file);
+        n = read(fd, stat, sizeof(stat) - 1); /* the kernel gives it at once */
+        if (n < 0)
+                return false;
         stat[n] = '\0';
         end = strrchr(stat, ')'); /* the process's name may have any characters, parentheses too */
-        /* From the third field on; the 22nd is the time of the start. */
-        return end &&
-               sscanf(end,
-                      ") %c %d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d "
-                      "%llu",
-                      &ret->state, &ret->parent, &ret->group, &ret->started) == 4;
+        return end && strlen(end) > 2 && parse(end + 2, ret);
 }
 
 bool proc_group_has_others(pid_t group) {
