@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
+#include <sys/socket.h>
 
 #include "bus-error.h"
 #include "bus-names.h"
@@ -447,12 +447,12 @@ static int read_option(const char *name, sd_bus_message *message, void *userdata
                 "Run() has no option '%.64s': it has environment, lenient, timeout, started", name);
 }
 
+/* fstat(2) would ask the file system that FD is of, which may never answer. */
 static int check_started_fd(int fd, sd_bus_error *error) {
-        struct stat st;
+        int type;
+        socklen_t size = sizeof(type);
 
-        if (fstat(fd, &st) < 0)
-                return -errno;
-        if (!S_ISFIFO(st.st_mode) && !S_ISSOCK(st.st_mode))
+        if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0 && fcntl(fd, F_GETPIPE_SZ) < 0)
                 return bus_error_setf(
                         error, SD_BUS_ERROR_INVALID_ARGS,
                         "The option 'started' takes a pipe or a socket, which this is not");

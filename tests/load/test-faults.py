@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Ends and stops of all kinds in the middle of work: of the bus, of the service, of the clock, of who listens."""
 
-import ctypes
 import os
 import select
 import signal
@@ -12,12 +11,14 @@ import unittest
 from collections import Counter
 
 from load import CALLS, FACTOR, IS_SANITIZED, Holdings, LoadTestCase, hook_message, wait_until
+import mounts
 import samples
 import tap
-from client import ERROR, Call
+from client import ERROR, INVALID_ARGS, Call
 from forwarder import ForwardTestCase
 from gi.repository import Gio, GLib
 from harness import DIES_WITH_TEST, IS_ROOT, HooksTestCase, is_alive, read_text
+from stopped_files import READ, StoppedFiles
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUESTS = 30
@@ -226,29 +227,54 @@ class EndsWhileBusIsStopped(EndsTestCase):
         self.assertGreater(heard[NO_REPLY], 0)
 
 
-@unittest.skipUnless(IS_ROOT, "only root may trace whom it likes")
-class Copies(LoadTestCase):
-    PTRACE_SEIZE, WALL = 0x4206, 0x40000000
+@unittest.skipUnless(IS_ROOT, "only root can have a file system of its own")
+class FileSystem(LoadTestCase):
+    """A caller's descriptor is of a file system that has stopped: whoever asks it for anything waits, but the service does not."""
 
-    def test_reader_that_cannot_be_ended(self):
-        """As one that reads from a file system that has stopped: whoever waits for its end waits, but the service does not."""
-        service = self.start()
+    @classmethod
+    def setUpClass(cls):
+        mounts.enter_private_namespace()
+
+    def setUp(self):
+        super().setUp()
+        self.files = StoppedFiles(self.make_directory("stopped"))
+        self.addCleanup(self.files.abort)
+        self.file = self.files.open()
+        self.addCleanup(os.close, self.file)
+        self.service = self.start()
+        self.addCleanup(self.files.abort)  # what waits for it cannot be ended
         self.call_anything()
-        before = Holdings.of(service.process.pid)
-        reader, writer = os.pipe()
+
+    def test_caller_leaves(self):
+        """The document's reader does not even end when it is killed."""
+        before = Holdings.of(self.service.process.pid)
         leaver = self.new_caller()
-        leaver.send_run("qemu", "web-01", "start", reader)
-        os.close(reader)
-        pid = int(wait_until(lambda: Holdings.of(service.process.pid).children, "the copy to begin")[0])
-        # Its end is its tracer's to see, and nobody else's before.
-        self.assertEqual(ctypes.CDLL(None, use_errno=True).ptrace(self.PTRACE_SEIZE, pid, None, None), 0, ctypes.get_errno())
+        leaver.send_run("qemu", "web-01", "start", self.file)
+        wait_until(lambda: READ in self.files.asked, "the document to be read")
+        reader, = Holdings.of(self.service.process.pid).children
         leaver.close()
-        wait_until(lambda: read_text(f"/proc/{pid}/stat").rpartition(")")[2].split()[0] == "Z", "the reader to be killed")
         for _ in range(3):
             self.call_anything()
-        os.waitpid(pid, self.WALL)
-        self.wait_quiet(service, before)
-        os.close(writer)
+        self.assertTrue(is_alive(int(reader)))
+        self.files.abort()
+        self.wait_quiet(self.service, before)
+
+    def test_service_stops(self):
+        call = self.client.send_run("qemu", "web-01", "start", self.file)
+        wait_until(lambda: READ in self.files.asked, "the document to be read")
+        self.service.signal(signal.SIGTERM)
+        self.assert_error(call.wait(), "ShuttingDown")
+        self.service.wait_exit()
+
+    def test_started(self):
+        """What kind of a descriptor it is is not for the file system to say."""
+        with open(os.memfd_create("document"), "w+b") as document:
+            document.write(samples.domain().encode())
+            document.seek(0)
+            self.files.stop()
+            call = self.client.send_run("qemu", "web-01", "start", document.fileno(), started_fd=self.file)
+            self.assert_error(call.wait(), INVALID_ARGS, "'started'")
+        self.call_anything()
 
 
 class Forwarded(ForwardTestCase):
