@@ -67,16 +67,21 @@ static char *find_path(void) {
         return found;
 }
 
-/* systemd marks what it delegates. Without the mark the cgroup is somebody else's, though root
- * could write to it. */
+/*
+ * systemd marks what it delegates. Without the mark the cgroup is somebody else's, though root
+ * could write to it. A user's own systemd 252 leaves no mark: there it is enough that the cgroup is
+ * the user's, and that this is a service which reports to systemd, so not a shell's child.
+ */
 static bool is_delegated(int fd) {
         static const char *const marks[] = { "trusted.delegate", "user.delegate" };
+        struct stat status;
         char value;
 
         for (size_t i = 0; i < ELEMENTS(marks); i++)
                 if (fgetxattr(fd, marks[i], &value, 1) == 1 && value == '1')
                         return true;
-        return false;
+        return geteuid() != 0 && getenv("NOTIFY_SOCKET") && fstat(fd, &status) == 0 &&
+               status.st_uid == geteuid();
 }
 
 static int open_delegated(void) {
