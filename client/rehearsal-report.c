@@ -143,6 +143,9 @@ static int take_failure(json_object *object, const Row *row) {
         r = take_text(object, "reason", reason);
         if (r >= 0)
                 r = take_text(object, "meaning", life_meaning(operation->type, operation->name));
+        /* What is wrong with a filter's output only the run's message says. */
+        if (r >= 0 && row->outcome == RUN_INVALID_OUTPUT && row->run->message)
+                r = take_text(object, "message", row->run->message);
         return r;
 }
 

@@ -31,7 +31,7 @@ NAMES = {"qemu": ["start", "managed-save", "migration"], "lxc": ["start"], "libx
 
 KEYS = {"event": str, "life": str, "type": str, "object": str, "operation": str, "suboperation": str, "extra": str, "run": str,
         "outcome": str, "effect": str, "script": str, "status": int, "signal": int, "duration_usec": int, "errors": str,
-        "reason": str, "meaning": str}
+        "reason": str, "meaning": str, "message": str}
 
 
 def domain(name=GUEST, inside="", kind="qemu"):
@@ -93,6 +93,7 @@ class RehearseTestCase(FolderTestCase):
             uuid.UUID(seen["run"])
             self.assertEqual("reason" in seen, seen["outcome"] not in ("success", "no-script"), seen)
             self.assertEqual("meaning" in seen, "reason" in seen)
+            self.assertEqual("message" in seen, seen["outcome"] == "invalid-output")
             self.assertEqual(seen["effect"] == "proceed", "reason" not in seen)
             failed |= "reason" in seen
         if result.objects:
@@ -361,6 +362,7 @@ class Filters(RehearseTestCase):
                 first, second = self.rehearse_json("qemu", "--operations=migrate")
                 self.assertEqual((first["outcome"], first["effect"]), ("invalid-output", "abort"))
                 self.assertEqual((first["status"], second["outcome"]), (0, "success"))
+                self.assertIn(fragment, first["message"])
                 result = self.rehearse("qemu", "--operations=migrate")
                 self.assertEqual(result.status, TROUBLE)
                 self.assertRegex(result.text, r"\nmigrate +qemu +invalid-output ")
