@@ -120,11 +120,15 @@ class Unit(SystemdTestCase):
             self.assertEqual(show(name), value, name)
 
     def test_exposure_is_what_the_manual_says(self):
+        """The score, and for each point that is open what it is open for."""
         said = must("systemd-analyze", "security", "--no-pager", UNIT)
         figure = re.search(r"exposure level for virt-hooks\.service: ([\d.]+)", said).group(1)
         with open("/usr/share/man/man8/virt-hooksd.8", encoding="utf-8") as file:
-            told = re.search(r"([\d.]+) of 10 points", file.read())
-        self.assertEqual(told.group(1), figure)
+            manual = file.read()
+        self.assertEqual(re.search(r"([\d.]+) of 10 points", manual).group(1), figure)
+        described = {name for line in re.findall(r"(?m)^\.It (\w+=.*)$", manual) for name in re.findall(r"(\w+)=", line)}
+        self.assertEqual(set(re.findall(r"(?m)^\W*✗ (\w+)=", said)) - described, set())
+        self.assertIn("CapabilityBoundingSet", re.findall(r"(?m)^\W*✗ (\w+)=", said))
 
     def test_status(self):
         gate = self.gate()
