@@ -150,7 +150,7 @@ stage 'autoreconf' sh -c "cd '$work/source' && autoreconf -fi" || exit 1
 stage 'build with gcc' build "$work/gcc"
 check 'tests' "$work/gcc" check TEST_TIMEOUT_FACTOR=3
 check 'load, faults and access on dbus-broker' "$work/gcc" check TEST_TIMEOUT_FACTOR=3 VIRT_HOOKS_TEST_BUS=dbus-broker \
-        VIRT_HOOKS_TEST_CALLS=3000 TESTS='tests/load/test-faults.py tests/load/test-journald.py tests/load/test-need.py
+        VIRT_HOOKS_TEST_CALLS=3000 TESTS='tests/load/test-faults.py tests/load/test-journald.py tests/load/test-linger.py tests/load/test-need.py
                 tests/load/test-shortage.py tests/load/test-slow-bus.py tests/load/test-storm.py
                 tests/bus/test-policy.py tests/bus/test-polkit.py'
 stage 'build with clang' build "$work/clang" CC=clang

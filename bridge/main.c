@@ -16,6 +16,7 @@
 #include "bus-names.h"
 #include "bus-open.h"
 #include "descriptors.h"
+#include "interrupt.h"
 #include "journald.h"
 #include "log.h"
 #include "memory.h"
@@ -246,6 +247,26 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         return 0;
 }
 
+/* As sd_event_loop(). Whatever is done in it may close what strangers have sent. */
+static int run_loop(sd_event *event) {
+        int r = 0, code;
+
+        while (r >= 0 && sd_event_get_state(event) != SD_EVENT_FINISHED) {
+                r = sd_event_prepare(event);
+                if (r == 0)
+                        r = sd_event_wait(event, UINT64_MAX);
+                if (r <= 0)
+                        continue;
+                interrupt_begin();
+                r = sd_event_dispatch(event);
+                interrupt_end();
+        }
+        interrupt_begin(); /* and so may the end */
+        if (r >= 0)
+                r = sd_event_get_exit_code(event, &code);
+        return r < 0 ? r : code;
+}
+
 static int serve(const Options *options) {
         _cleanup_(sd_event_unrefp) sd_event *event = NULL;
         _cleanup_(sd_bus_close_unrefp) sd_bus *bus = NULL;
@@ -284,7 +305,7 @@ static int serve(const Options *options) {
         start.bridge = bridge;
         r = sd_bus_request_name_async(bus, NULL, BRIDGE_NAME, 0, on_name, &start);
         if (r >= 0)
-                r = sd_event_loop(event);
+                r = run_loop(event);
         if (r < 0)
                 log_error("The event loop failed: %s", strerror(-r));
         return r;

@@ -306,9 +306,7 @@ static void run_take_output(Run *run, const Script *script) {
         run->current = bytes_ref(bytes);
 }
 
-/*
- * Where nothing has run yet the caller may as well try elsewhere; afterwards it must not.
- */
+/* Where nothing has run yet the caller may as well try elsewhere; afterwards it must not. */
 static void run_fail_to_start(Run *run, const Script *script, int r) {
         const char *remedy = "the machine is short of processes, memory or descriptors";
 
