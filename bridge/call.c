@@ -246,6 +246,7 @@ static void on_run_done(Run *run, void *userdata) {
         Bridge *bridge = call->bridge;
         int r;
 
+        caller_look_up_process(call->caller);
         r = call->raw ? reply_raw(call) : reply_verdict(call);
         if (!call->raw && memory_try_again(r)) /* the raw one has given its descriptors away */
                 r = reply_verdict(call);
@@ -299,7 +300,7 @@ void call_run(void *userdata) {
  */
 static int call_enqueue(Call *call, sd_bus_error *error) {
         Bridge *bridge = call->bridge;
-        const Caller *caller = call->caller;
+        _cleanup_(caller_unref_pointer) Caller *caller = caller_ref(call->caller);
         int r;
 
         r = run_new(&call->run, &bridge->context, TAKE_PTR(call->request), call->caller);
@@ -307,6 +308,8 @@ static int call_enqueue(Call *call, sd_bus_error *error) {
                 return r;
         call->run->started_fd = TAKE_FD(call->started_fd);
         status_changed(bridge->status);
+        if (log_max_level() >= LOG_DEBUG)
+                caller_look_up_process(caller);
         log_debug("%s %s %s: called by %s (%s, pid %d, uid %u) as run %s",
                   hook_type_to_string(call->run->request->operation.type),
                   call->run->request->object, call->run->request->operation.name, caller->name,
@@ -315,7 +318,10 @@ static int call_enqueue(Call *call, sd_bus_error *error) {
         r = queue_enter(bridge->queue, &call->ticket, call->run->request->operation.type,
                         call->run->request->object, call->caller,
                         bridge_find_parent(bridge, call->caller), call, error);
-        return r < 0 ? r : 1;
+        if (r < 0)
+                return r;
+        caller_look_up_process(caller); /* while the script runs, or the call waits */
+        return 1;
 }
 
 static void unref_message(void *message) {

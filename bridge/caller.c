@@ -129,18 +129,20 @@ static char *read_comm(pid_t pid) {
         return text_to_utf8(comm, (size_t) n);
 }
 
-/*
- * What /proc says of the caller is of use where it can be had, and no call fails where it cannot.
- *
- */
-static void caller_look_up_process(Caller *caller) {
-        for (pid_t pid = caller->pid; pid > 1 && caller->n_ancestors < CALLER_ANCESTORS_MAX;
-             pid = parent_of(pid))
-                caller->ancestors[caller->n_ancestors++] = pid;
+void caller_look_up_process(Caller *caller) {
+        if (caller->looked_up)
+                return;
+        caller->looked_up = true;
         caller->comm = read_comm(caller->pid);
         if (sd_pid_get_unit(caller->pid, &caller->unit) < 0 &&
             sd_pid_get_user_unit(caller->pid, &caller->unit) < 0)
                 caller->unit = NULL;
+}
+
+static void caller_look_up_ancestors(Caller *caller) {
+        for (pid_t pid = caller->pid; pid > 1 && caller->n_ancestors < CALLER_ANCESTORS_MAX;
+             pid = parent_of(pid))
+                caller->ancestors[caller->n_ancestors++] = pid;
 }
 
 static int read_credentials(Caller *caller, sd_bus_message *reply) {
@@ -211,7 +213,7 @@ static int on_credentials(sd_bus_message *reply, void *userdata, sd_bus_error *e
                 caller_unpark(caller, NULL);
                 return 0;
         }
-        caller_look_up_process(caller);
+        caller_look_up_ancestors(caller);
         caller_unpark(caller, caller);
         caller->identified = true; /* from here on nobody needs to wait behind the parked calls */
         return 0;

@@ -19,8 +19,8 @@ typedef struct Caller {
         char *name; /* the connection's unique name */
         uid_t uid;
         pid_t pid;
-        char *comm; /* the process's name, valid UTF-8; NULL where it is not known */
-        char *unit; /* its systemd unit; NULL where it has none */
+        char *comm; /* the process's name, valid UTF-8; NULL where it is not known, or not yet */
+        char *unit; /* its systemd unit; NULL where it has none, or it is not known yet */
         pid_t ancestors[CALLER_ANCESTORS_MAX]; /* the process, its parent, and so on, as it was at
                                                   the first call */
         size_t n_ancestors;
@@ -31,7 +31,7 @@ typedef struct Caller {
         /* The rest is caller.c's own. */
         unsigned references;
         struct Callers *callers;
-        bool identified;
+        bool identified, looked_up;
         sd_bus_slot *query;
         struct ParkedCall *parked;
 } Caller;
@@ -44,6 +44,13 @@ Caller *caller_unref(Caller *caller); /* takes NULL, returns NULL */
 
 /* Root and the user that the service runs as: nobody else is asked about them. */
 bool caller_is_privileged(const Caller *caller);
+
+/*
+ * Fills in what /proc says of the process. It takes a while, the process is there as long as it
+ * waits for a reply, and no call fails where it cannot be had: do it when there is nothing better
+ * to do, but before the reply.
+ */
+void caller_look_up_process(Caller *caller);
 
 /*
  * Whether the process ANCESTOR is now the caller's process or one of those that it descends from.
