@@ -185,21 +185,25 @@ static void print_target(json_object *target, bool markdown) {
                       is_reached(target) ? "reached" : "missed");
 }
 
-/* The one of ARRAY that KEY calls VALUE and, where KEY2 is not NULL, KEY2 VALUE2; or NULL. */
-static json_object *find(json_object *array, const char *key, const char *value, const char *key2,
-                         const char *value2) {
-        for (size_t i = 0; i < json_object_array_length(array); i++) {
-                json_object *item = json_object_array_get_idx(array, i);
+static json_object *find_target(json_object *targets, const char *name, const char *bus) {
+        for (size_t i = 0; i < json_object_array_length(targets); i++) {
+                json_object *target = json_object_array_get_idx(targets, i);
 
-                if (streq(get_string(item, key), value) &&
-                    (!key2 || streq(get_string(item, key2), value2)))
-                        return item;
+                if (streq(get_string(target, "name"), name) &&
+                    streq(get_string(target, "bus"), bus))
+                        return target;
         }
         return NULL;
 }
 
+/* Whether none of ARRAY before ITEM has the same KEY. */
 static bool is_first(json_object *array, json_object *item, const char *key) {
-        return find(array, key, get_string(item, key), NULL, NULL) == item;
+        json_object *other;
+
+        for (size_t i = 0; (other = json_object_array_get_idx(array, i)) != item; i++)
+                if (streq(get_string(other, key), get_string(item, key)))
+                        return false;
+        return true;
 }
 
 /* What was measured of the target NAME, in a column for each bus. What is too much is in bold. */
@@ -209,7 +213,7 @@ static void print_target_columns(json_object *targets, const char *name) {
 
                 if (!is_first(targets, item, "bus"))
                         continue;
-                target = find(targets, "name", name, "bus", get_string(item, "bus"));
+                target = find_target(targets, name, get_string(item, "bus"));
                 if (target)
                         (void) printf(is_reached(target) ? " %.2f |" : " **%.2f** |",
                                       get_number(target, "value"));
