@@ -470,13 +470,16 @@ class Lost(ForwardTestCase):
     def lose_while_it_waits(self, operation, lose):
         """Another call on the object runs, so that this one has not begun."""
         gate = self.gate(f"gate-{operation.name}")
-        self.script(operation.kind, gate.wait)
+        begun = self.path(f"begun-{operation.name}")
+        self.script(operation.kind, f": > {begun}; {gate.wait}; exit")
         service = self.start()
         self.client.send_hook(operation.kind, operation.object, "prepare" if operation.kind == "qemu" else "start",
                               *(operation.documents if operation.kind == "qemu" else (operation.documents[0], "")))
         wait_until(lambda: self.client.property("Running") == 1, "the first call to run")
         hook = self.send_call(operation)
         wait_until(lambda: self.client.property("Queued") == 1, "the call to wait")
+        # The file is written anew: its shell must have read all of the old one by then, up to the exit.
+        wait_until(lambda: os.path.exists(begun), "the first script to have been read")
         self.tracing_script(operation.kind)
         lose(service)
         self.assert_hook(hook.wait())
