@@ -40,6 +40,18 @@ static bool can_write(void) {
         return poll(&p, 1, 0) > 0 && (p.revents & POLLOUT);
 }
 
+/* Also those of two bytes: terminals take U+009B for an escape and a bracket. *END can be read. */
+static void replace_controls(char *p, const char *end) {
+        for (; p < end; p++) {
+                unsigned char first = (unsigned char) p[0], second = (unsigned char) p[1];
+
+                if (first < 0x20 || first == 0x7f)
+                        p[0] = ' ';
+                else if (first == 0xc2 && second >= 0x80 && second <= 0x9f)
+                        p[0] = p[1] = ' ';
+        }
+}
+
 static void write_line(const char *text) {
         char line[PIPE_BUF];
         int n;
@@ -51,9 +63,7 @@ static void write_line(const char *text) {
                 n = sizeof(line) - 1;
                 line[n - 1] = '\n';
         }
-        for (char *p = line; p < line + n - 1; p++)
-                if ((unsigned char) *p < 0x20 || *p == 0x7f)
-                        *p = ' ';
+        replace_controls(line, line + n - 1);
         /* Nobody is left to be told of a failure here. */
         if (write(STDERR_FILENO, line, (size_t) n) < 0)
                 return;

@@ -52,6 +52,7 @@ static void test_each_entry_is_a_line_of_its_own(void **state) {
 
 static void test_nothing_breaks_a_line(void **state) {
         assert_logged(*state, "a\nb\rc\td\x1b[31me\x7f", "a b c d [31me ");
+        assert_logged(*state, "a\xc2\x9b[31mb\xc2\xa0\xc3\x9b", "a  [31mb\xc2\xa0\xc3\x9b");
 }
 
 static void test_bad_bytes_are_replaced(void **state) {
