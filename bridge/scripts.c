@@ -198,8 +198,9 @@ static void warn_once(Scripts *scripts, const char *path, const char *why_not) {
 
 /* Says why CANDIDATE does not run. NULL: there is nothing at that path, or memory is short. */
 static char *why_passed_over(const char *path, const struct stat *st) {
-        char *why = NULL;
+        _cleanup_free_ char *word = NULL;
         struct stat link;
+        char *why;
 
         if (st->st_mode == 0) {
                 if (lstat(path, &link) < 0)
@@ -211,7 +212,8 @@ static char *why_passed_over(const char *path, const struct stat *st) {
                 return strdup("it is a directory: only files are run");
         if (!S_ISREG(st->st_mode))
                 return strdup("it is not a regular file");
-        if (asprintf(&why, "it is not executable; 'chmod +x %s' lets it run", path) < 0)
+        word = text_shell_word(path); /* people paste it */
+        if (!word || asprintf(&why, "it is not executable; 'chmod +x %s' lets it run", word) < 0)
                 return NULL;
         return why;
 }

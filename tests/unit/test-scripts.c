@@ -369,11 +369,12 @@ static void test_the_full_list_says_what_is_passed_over_and_why(void **state) {
         (void) sandbox_folder(*state, "one/qemu.d/20-b", 0755);
         assert_int_equal(mkfifo(sandbox_path(*state, "one/qemu.d/30-c"), 0755), 0);
         script(*state, "one/qemu.d/40-d");
+        (void) sandbox_file(*state, "one/qemu.d/50-e; rm x", 0644, "");
         place_open(&place, *state, false, false);
         log_start(*state);
         find(&place, HOOK_QEMU, true, &list);
         (void) log_end(*state);
-        assert_int_equal(list.n, 5);
+        assert_int_equal(list.n, 6);
         assert_passed_over(
                 &list, "qemu",
                 sandbox_format(*state, "'chmod +x %s'", sandbox_path(*state, "one/qemu")));
@@ -381,6 +382,9 @@ static void test_the_full_list_says_what_is_passed_over_and_why(void **state) {
         assert_passed_over(&list, "qemu.d/20-b", "is a directory");
         assert_passed_over(&list, "qemu.d/30-c", "not a regular file");
         assert_null(script_named(&list, "qemu.d/40-d")->why_not);
+        assert_passed_over(&list, "qemu.d/50-e; rm x",
+                           sandbox_format(*state, "'chmod +x '%s''",
+                                          sandbox_path(*state, "one/qemu.d/50-e; rm x")));
         script_list_clear(&list);
         place_close(&place);
 }
