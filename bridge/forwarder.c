@@ -29,11 +29,11 @@ static bool leads_to_its_name(const char *path) {
         return has_its_name(target);
 }
 
-static bool is_installed_one(const char *path) {
-        struct stat st, installed;
+static bool is_installed_one(const struct stat *st) {
+        struct stat installed;
 
-        return stat(path, &st) == 0 && stat(FORWARDER_PATH, &installed) == 0 &&
-               st.st_dev == installed.st_dev && st.st_ino == installed.st_ino;
+        return stat(FORWARDER_PATH, &installed) == 0 && st->st_dev == installed.st_dev &&
+               st->st_ino == installed.st_ino;
 }
 
 bool forwarder_is(const char *path) {
@@ -41,7 +41,9 @@ bool forwarder_is(const char *path) {
 
         if (lstat(path, &st) < 0)
                 return false;
-        return is_installed_one(path) || (S_ISLNK(st.st_mode) && leads_to_its_name(path));
+        if (!S_ISLNK(st.st_mode))
+                return is_installed_one(&st);
+        return (stat(path, &st) == 0 && is_installed_one(&st)) || leads_to_its_name(path);
 }
 
 /* Whether both have the same from here to their ends. */

@@ -139,19 +139,25 @@ static int list_own(CandidateList *list, const char *directory, HookType type) {
  * As virFileIsExecutable() has it: a regular file behind any links, and any x bit for root. Returns
  * 1, 0, or a negative errno where nobody can tell: it may be a guard.
  */
-static int is_executable(const char *path, struct stat *ret_st) {
-        *ret_st = (struct stat){};
-        if (stat(path, ret_st) < 0)
-                return errno == ENOENT || errno == ENOTDIR || errno == ELOOP ? 0 : -errno;
-        return S_ISREG(ret_st->st_mode) && access(path, X_OK) == 0;
+static int candidate_look(Candidate *candidate) {
+        struct stat *st = &candidate->st;
+
+        if (candidate->looked_at)
+                return candidate->executable;
+        if (stat(candidate->path, st) < 0) {
+                *st = (struct stat){};
+                if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+                        return -errno;
+        }
+        candidate->executable = S_ISREG(st->st_mode) && access(candidate->path, X_OK) == 0;
+        candidate->looked_at = true;
+        return candidate->executable;
 }
 
 /* Of those from FIRST on. */
 static int candidates_have_executable(const CandidateList *list, size_t first) {
-        struct stat st;
-
         for (size_t i = first; i < list->n; i++) {
-                int r = is_executable(list->candidates[i].path, &st);
+                int r = candidate_look(&list->candidates[i]);
 
                 if (r != 0)
                         return r;
@@ -196,18 +202,14 @@ static void warn_once(Scripts *scripts, const char *path, const char *why_not) {
                 return; /* then it is told again */
 }
 
-/* Says why CANDIDATE does not run. NULL: there is nothing at that path, or memory is short. */
+/* Says why what is at PATH, and looks like ST, does not run. NULL: memory is short. */
 static char *why_passed_over(const char *path, const struct stat *st) {
         _cleanup_free_ char *word = NULL;
-        struct stat link;
         char *why;
 
-        if (st->st_mode == 0) {
-                if (lstat(path, &link) < 0)
-                        return NULL;
+        if (st->st_mode == 0)
                 return strdup(
                         "it is a symbolic link to nothing; point it to a script or remove it");
-        }
         if (S_ISDIR(st->st_mode))
                 return strdup("it is a directory: only files are run");
         if (!S_ISREG(st->st_mode))
@@ -221,14 +223,16 @@ static char *why_passed_over(const char *path, const struct stat *st) {
 static int take_candidate(Scripts *scripts, Candidate *candidate, bool present, bool all,
                           ScriptList *list) {
         _cleanup_free_ char *why_not = NULL;
-        struct stat st = {};
+        struct stat link;
         bool executable;
         Script *script;
         int r;
 
-        r = is_executable(candidate->path, &st);
+        r = candidate_look(candidate);
         if (r < 0)
                 return r;
+        if (candidate->st.st_mode == 0 && lstat(candidate->path, &link) < 0)
+                return 0; /* there is none */
         executable = r > 0;
         if (forwarder_is(candidate->path)) {
                 executable = false;
@@ -238,9 +242,9 @@ static int take_candidate(Scripts *scripts, Candidate *candidate, bool present, 
                         return -ENOMEM;
                 warn_once(scripts, candidate->path, why_not);
         } else if (!executable) {
-                why_not = why_passed_over(candidate->path, &st);
+                why_not = why_passed_over(candidate->path, &candidate->st);
                 if (!why_not)
-                        return 0;
+                        return -ENOMEM;
                 warn_once(scripts, candidate->path, why_not);
         } else if (!present)
                 why_not = strdup(

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "hook.h"
 #include "util.h"
@@ -32,6 +33,9 @@ void script_list_clear(ScriptList *list);
 /* Where a script can be: the file itself may be missing. */
 typedef struct Candidate {
         char *path, *name;
+        bool looked_at; /* then this is what was seen; it is scripts.c's own */
+        struct stat st;
+        bool executable;
 } Candidate;
 
 typedef struct CandidateList {
