@@ -62,6 +62,8 @@ void candidate_list_clear(CandidateList *list) {
 }
 
 static void candidate_list_drop_first(CandidateList *list, size_t n) {
+        if (n == 0)
+                return;
         for (size_t i = 0; i < n; i++)
                 candidate_clear(&list->candidates[i]);
         list->n -= n;

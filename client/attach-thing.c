@@ -26,7 +26,7 @@ int attach_thing_list(const char *path, struct dirent ***ret) {
 }
 
 void attach_thing_free_list(struct dirent **names, int n) {
-        for (int i = 0; i < n; i++)
+        for (int i = 0; names && i < n; i++)
                 free(names[i]);
         free(names);
 }
