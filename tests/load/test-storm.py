@@ -62,7 +62,8 @@ HABITS = {
     "close-all": Habit(3, "exec 0<&- 1<&- 2<&-; exit 0", document="large"),
     "never-read": Habit(3, "exit 0", document="large"),
     "kill-group": Habit(3, "sh -c 'kill -KILL 0'; sleep 1000", "ScriptFailed", "fatal signal 9"),
-    "fill-disk": Habit(2, 'cat /dev/zero >"$disk/$$" 2>/dev/null; s=$?; rm -f "$disk/$$"; exit $s', "ScriptFailed", "exit status 1"),
+    "fill-disk": Habit(2, 'cat /dev/zero >"$full" 2>/dev/null; s=$?; [ ! -f "$full" ] || rm "$full"; exit $s', "ScriptFailed",
+                       "exit status 1"),
     "filter": Habit(4, "cat; exit 0", operation="migrate"),
     "filter-junk": Habit(1, "echo '<junk'; exit 0", "InvalidOutput", operation="migrate"),
     "filter-flood": Habit(1, "yes | head -c 5000000; exit 0", "InvalidOutput", "MaxOutput=", operation="migrate"),
@@ -135,21 +136,20 @@ class Storm(LoadTestCase):
         self.random = random.Random(SEED)
         self.number = 0
         self.cancelled = set()
-        self.make_disk()
+        full = self.make_disk()
         cases = "\n".join(f"{name}:*) {habit.script} ;;" for name, habit in HABITS.items())
-        self.tracing_script("qemu", f'disk={shlex.quote(self.disk)}\ncase "$4" in\n{cases}\nesac\nexit 98')
+        self.tracing_script("qemu", f'full={full}\ncase "$4" in\n{cases}\nesac\nexit 98')
         self.script("libxl", "exit 0")
 
     def make_disk(self):
         """A small one, for scripts to fill. Others than root have to do with a device that is always full."""
-        self.disk = self.make_directory("disk")
-        if IS_ROOT:
-            mounts.enter_private_namespace()
-            mounts.mount("tmpfs", self.disk, "size=256k,mode=755")
-            self.addCleanup(mounts.unmount, self.disk)
-        else:
-            os.rmdir(self.disk)
-            os.symlink("/dev/full", self.disk)
+        if not IS_ROOT:
+            return "/dev/full"
+        disk = self.make_directory("disk")
+        mounts.enter_private_namespace()
+        mounts.mount("tmpfs", disk, "size=256k,mode=755")
+        self.addCleanup(mounts.unmount, disk)
+        return f"{shlex.quote(disk)}/$$"
 
     def plan(self, count):
         names, weights = list(HABITS), [habit.weight for habit in HABITS.values()]
