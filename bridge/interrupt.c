@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A timer that ticks while there is work. It goes on for a tick after the work's end, for most work
- * is followed by more, and is off where there is none.
+ * A timer that ticks. Where its signal is blocked it stops by itself after one tick, and goes on
+ * when that is delivered: nothing wakes us while there is no work, nor does the loop, which would
+ * take the end of its wait for work, get to see it.
  */
 
 #include "interrupt.h"
@@ -14,42 +15,39 @@
 
 #define INTERVAL (2 * USEC_PER_MSEC)
 
-static timer_t timer;
-static volatile sig_atomic_t exists, works, has_worked, ticks;
-
-static void set_timer(uint64_t interval) {
-        const struct timespec t = { .tv_nsec = (long) interval * 1000 };
-
-        ticks = interval > 0;
-        (void) timer_settime(timer, 0, &(struct itimerspec){ t, t }, NULL);
+static void on_tick(int number) {
+        /* That it comes is all. */
 }
 
-static void on_tick(int number) {
-        int saved = errno;
+static void set_mask(int how) {
+        sigset_t mask;
 
-        if (!works && !has_worked)
-                set_timer(0);
-        has_worked = false;
-        errno = saved;
+        (void) sigemptyset(&mask);
+        (void) sigaddset(&mask, SIGALRM);
+        (void) sigprocmask(how, &mask, NULL);
 }
 
 /* Without a timer nothing is interrupted, which is as it would be. */
 static void make_timer(void) {
+        const struct timespec t = { .tv_nsec = (long) INTERVAL * 1000 };
         const struct sigaction action = { .sa_handler = on_tick, .sa_flags = SA_RESTART };
         struct sigevent event = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM };
+        timer_t timer;
 
-        exists = sigaction(SIGALRM, &action, NULL) == 0 &&
-                 timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
+        if (sigaction(SIGALRM, &action, NULL) == 0 &&
+            timer_create(CLOCK_MONOTONIC, &event, &timer) == 0)
+                (void) timer_settime(timer, 0, &(struct itimerspec){ t, t }, NULL);
 }
 
 void interrupt_begin(void) {
-        works = has_worked = true;
-        if (!exists)
+        static bool made;
+
+        if (!made)
                 make_timer();
-        if (exists && !ticks)
-                set_timer(INTERVAL);
+        made = true;
+        set_mask(SIG_UNBLOCK);
 }
 
 void interrupt_end(void) {
-        works = false;
+        set_mask(SIG_BLOCK);
 }

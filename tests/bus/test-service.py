@@ -11,6 +11,7 @@ import time
 
 import samples
 import tap
+from buses import read_text
 from client import FACTOR, INTERFACE, wait_until
 from gi.repository import GLib
 from harness import PATH, VIRT_HOOKSD, WRAPPER, HooksTestCase
@@ -255,6 +256,23 @@ class Reload(ServiceTestCase):
         gate.open(2)
         for call in calls:
             self.assert_return(call.wait())
+
+
+class Rest(ServiceTestCase):
+    def test_nothing_wakes_the_service_without_work(self):
+        service = self.start()
+        self.script("qemu", "exit 0")
+        self.assert_return(self.client.hook("qemu", GUEST, "start", domain()))
+
+        def switches():
+            status = read_text(f"/proc/{service.process.pid}/status")
+            return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", status, re.M).group(1))
+
+        def is_quiet():
+            before = switches()
+            time.sleep(0.3)
+            return switches() <= before + 1
+        wait_until(is_quiet, "the service to rest")
 
 
 class End(ServiceTestCase):
