@@ -155,7 +155,9 @@ class Descriptors(Shortage):
         wait_until(lambda: self.client.property("Running") == 1, "the first to run")
 
         heard = self.outcomes(self.storm(side_by_side=200))
-        self.assertLessEqual(heard.keys(), {"success", "LimitExceeded"})
+        # Of a plain user the kernel lets no more descriptors be on their way than the process may have. Then a result cannot be
+        # sent, and the answer is that.
+        self.assertLessEqual(heard.keys(), {"success", "LimitExceeded"} | (set() if IS_ROOT else {"Failed"}))
         self.assertGreater(heard["LimitExceeded"], 0)
         self.assertGreater(heard["success"], 0)
 
