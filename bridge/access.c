@@ -181,8 +181,8 @@ static void on_identified(sd_bus_message *message, Caller *caller, void *userdat
         }
 }
 
-int access_check(Access *access, sd_bus_message *message, AccessAction action,
-                 access_granted_t granted, void *userdata, sd_bus_error *error) {
+static int query_start(Access *access, sd_bus_message *message, AccessAction action,
+                       access_granted_t granted, void *userdata, sd_bus_error *error) {
         Query *query;
         int r;
 
@@ -212,6 +212,17 @@ int access_check(Access *access, sd_bus_message *message, AccessAction action,
         return 1;
 }
 
+int access_check(Access *access, sd_bus_message *message, AccessAction action,
+                 access_granted_t granted, void *userdata) {
+        _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+        int r = query_start(access, message, action, granted, userdata, &error);
+
+        /* Left to sd-bus, an error that does not fit into memory would not be sent at all. */
+        if (r < 0)
+                bus_reply_errno(message, r, &error);
+        return 1;
+}
+
 void access_caller_gone(Access *access, const Caller *caller) {
         Query *query = TAILQ_FIRST(&access->queries);
 
@@ -234,6 +245,7 @@ int access_new(Access **ret, sd_bus *bus, Callers *callers) {
                 .callers = callers,
         };
         TAILQ_INIT(&access->queries);
+        (void) memory_is_short(); /* keeps some for the first call */
         *ret = access;
         return 0;
 }

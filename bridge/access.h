@@ -39,11 +39,11 @@ void access_set_limits(Access *access, uint64_t waiting, uint64_t waiting_per_us
 
 /*
  * Asks whether the sender of MESSAGE may do ACTION, and then calls GRANTED, now or later, or
- * answers the message with AccessDenied. Returns 1, as a method handler does that sees to the
- * reply; or a negative errno with *error set.
+ * answers the message with AccessDenied, or with what kept us from asking. Returns 1, as a method
+ * handler does that sees to the reply.
  */
 int access_check(Access *access, sd_bus_message *message, AccessAction action,
-                 access_granted_t granted, void *userdata, sd_bus_error *error);
+                 access_granted_t granted, void *userdata);
 
 /* The connection is gone: nothing of it waits for polkit any more. */
 void access_caller_gone(Access *access, const Caller *caller);

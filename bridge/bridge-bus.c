@@ -123,32 +123,31 @@ static int get_run_granted(sd_bus_message *message, Caller *caller, void *userda
 static int method_cancel(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
 
-        return access_check(bridge->access, message, ACCESS_MANAGE, cancel_granted, bridge, error);
+        return access_check(bridge->access, message, ACCESS_MANAGE, cancel_granted, bridge);
 }
 
 static int method_get_run(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
 
-        return access_check(bridge->access, message, ACCESS_INSPECT, get_run_granted, bridge,
-                            error);
+        return access_check(bridge->access, message, ACCESS_INSPECT, get_run_granted, bridge);
 }
 
 static int method_hook(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
 
-        return access_check(bridge->access, message, ACCESS_RUN, hook_granted, bridge, error);
+        return access_check(bridge->access, message, ACCESS_RUN, hook_granted, bridge);
 }
 
 static int method_run(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
 
-        return access_check(bridge->access, message, ACCESS_RUN, run_granted, bridge, error);
+        return access_check(bridge->access, message, ACCESS_RUN, run_granted, bridge);
 }
 
 static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *error) {
         Bridge *bridge = userdata;
 
-        return access_check(bridge->access, message, ACCESS_MANAGE, reload_granted, bridge, error);
+        return access_check(bridge->access, message, ACCESS_MANAGE, reload_granted, bridge);
 }
 
 /* A path may have any bytes, and a message may not. */

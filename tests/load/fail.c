@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,12 +21,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define GIVEN_BACK ((size_t) 60 * 1024)
+
 /* What the test and we share: $FAULTS is the file. */
-static struct Control { int on, count, number; } * control;
+static struct Control { int on, count, number, in_a_row; } * control;
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t n, size_t size);
 void *__libc_realloc(void *p, size_t size);
+void __libc_free(void *p);
 
 __attribute__((constructor)) static void start(void) {
         const char *path = getenv("FAULTS");
@@ -43,7 +47,11 @@ __attribute__((constructor)) static void start(void) {
 }
 
 static int fails(int error) {
-        if (!control || !control->on || ++control->count != control->number)
+        if (!control || !control->on)
+                return 0;
+        control->count++;
+        if (control->count < control->number ||
+            control->count >= control->number + control->in_a_row)
                 return 0;
         errno = error;
         return 1;
@@ -60,6 +68,13 @@ void *calloc(size_t n, size_t size) {
 
 void *realloc(void *p, size_t size) {
         return fails(ENOMEM) ? NULL : __libc_realloc(p, size);
+}
+
+/* Whoever gives much back gets what it asks for then. */
+void free(void *p) {
+        if (control && control->on && p && malloc_usable_size(p) >= GIVEN_BACK)
+                control->in_a_row = 0;
+        __libc_free(p);
 }
 
 void *reallocarray(void *p, size_t n, size_t size) {

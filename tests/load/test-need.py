@@ -35,8 +35,8 @@ class Need(LoadTestCase, RunTestCase):
         options = ["-DWITHOUT_MEMORY"] if IS_SANITIZED else []
         subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", *options, "-o", self.library, os.path.join(HERE, "fail.c")],
                        check=True)
-        with open(self.write(self.path("faults"), bytes(12)), "r+b") as file:
-            self.faults = mmap.mmap(file.fileno(), 12)
+        with open(self.write(self.path("faults"), bytes(16)), "r+b") as file:
+            self.faults = mmap.mmap(file.fileno(), 16)
 
         self.environment = {"FAULTS": self.path("faults"), "LD_PRELOAD": self.library,
                             "ASAN_OPTIONS": "verify_asan_link_order=0"}
@@ -44,13 +44,13 @@ class Need(LoadTestCase, RunTestCase):
     def start_in_need(self, settings=""):
         return self.start(settings, environment=self.environment)
 
-    def refuse(self, number):
-        self.faults[:] = struct.pack("iii", 1, 0, number)
+    def refuse(self, number, in_a_row=1):
+        self.faults[:] = struct.pack("iiii", 1, 0, number, in_a_row)
 
     def refuse_nothing(self):
         """Returns how many times something was asked for."""
-        count = struct.unpack("iii", self.faults[:])[1]
-        self.faults[:] = bytes(12)
+        count = struct.unpack("iiii", self.faults[:])[1]
+        self.faults[:] = bytes(16)
         return count
 
     def sweep(self, script, send, verdict):
@@ -104,6 +104,24 @@ class Need(LoadTestCase, RunTestCase):
     def test_method(self):
         self.sweep("echo words >&2; exit 3", lambda guest: self.client.send_hook("qemu", guest, "start", samples.domain(guest)),
                    "ScriptFailed")
+
+    def test_refused(self):
+        """Who is refused hears so, also where nothing more is to be had but what was kept for that."""
+        service = self.start_in_need()
+        heard = Counter()
+        number, reached = 0, True
+        while reached:
+            number += 1
+            self.client.call("Cancel", "no such run")  # what was needed the last time is kept anew
+            self.refuse(number, in_a_row=100)
+            reply = self.client.hook("qemu", "nobody", "start", "<nothing/>")
+            reached = self.refuse_nothing() >= number
+            what = reply.error.rpartition(".")[2]
+            heard[what] += 1
+            if what in LOST:
+                service = self.start_anew(service, self.start_in_need)
+        self.note(f"{number - 1} faults: {dict(heard)}")
+        self.assertGreater(heard["InvalidDocument"], 0)
 
     def sweep_cancel(self, script, settings=""):
         """Whoever is cancelled is answered, whatever is refused to the service while it ends what runs."""
