@@ -26,25 +26,6 @@
 
 #define OUTPUT_TAIL 4096U /* bytes kept of an output that nobody asked for */
 
-static const char *const run_outcomes[RUN_OUTCOME_MAX] = {
-        [RUN_SUCCESS] = "success",     [RUN_NO_SCRIPT] = "no-script",
-        [RUN_FAILED] = "failed",       [RUN_KILLED] = "killed",
-        [RUN_TIMED_OUT] = "timed-out", [RUN_CANCELLED] = "cancelled",
-        [RUN_REFUSED] = "refused",     [RUN_INVALID_OUTPUT] = "invalid-output",
-};
-
-const char *run_outcome_to_string(RunOutcome outcome) {
-        return run_outcomes[outcome];
-}
-
-RunOutcome run_outcome_from_string(const char *s) {
-        RunOutcome outcome = 0;
-
-        while (outcome < RUN_OUTCOME_MAX && !streq(s, run_outcomes[outcome]))
-                outcome++;
-        return outcome;
-}
-
 HookEffect run_effect(const Run *run) {
         if (run->outcome == RUN_SUCCESS || run->outcome == RUN_NO_SCRIPT)
                 return HOOK_EFFECT_PROCEED;

@@ -15,20 +15,9 @@
 #include "drain.h"
 #include "process.h"
 #include "request.h"
+#include "run-outcome.h"
 #include "scripts.h"
 #include "settings.h"
-
-typedef enum RunOutcome {
-        RUN_SUCCESS,   /* all scripts ended with status 0 */
-        RUN_NO_SCRIPT, /* there was none */
-        RUN_FAILED,    /* the last one that failed ended with another status */
-        RUN_KILLED,    /* the last one that failed was killed by a signal */
-        RUN_TIMED_OUT, /* ended by us, since its time was over */
-        RUN_CANCELLED, /* ended by us, since somebody asked for it */
-        RUN_REFUSED,   /* a script must not be run, could not be started, or its end was lost */
-        RUN_INVALID_OUTPUT, /* a filter's output is not what the operation can go on with */
-        RUN_OUTCOME_MAX,
-} RunOutcome;
 
 typedef struct Run Run;
 
@@ -105,9 +94,6 @@ struct Run {
         TAILQ_ENTRY(Run) in_report; /* the report's own */
         uint64_t announce_at;       /* the report's, too: microseconds of CLOCK_MONOTONIC */
 };
-
-const char *run_outcome_to_string(RunOutcome outcome);
-RunOutcome run_outcome_from_string(const char *s); /* RUN_OUTCOME_MAX where there is none */
 
 /* What the ended run means for its object. */
 HookEffect run_effect(const Run *run);
