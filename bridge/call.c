@@ -176,24 +176,6 @@ static int append_fd(sd_bus_message *reply, int *fd) {
         return r;
 }
 
-static int append_details(sd_bus_message *reply, const Run *run) {
-        int r;
-
-        r = sd_bus_message_open_container(reply, 'a', "{sv}");
-        if (r >= 0)
-                r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "effect", "s",
-                                          hook_effect_to_string(run_effect(run)), "duration_usec",
-                                          "t", run->duration, "scripts", "u",
-                                          (uint32_t) run->scripts);
-        if (r >= 0)
-                r = run_append_text(reply, "uuid", run->request->info.uuid);
-        if (r >= 0)
-                r = run_append_text(reply, "reason", run->reason);
-        if (r >= 0)
-                r = run_append_text(reply, "message", run->message);
-        return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
 static int reply_raw(Call *call) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const Run *run = call->run;
@@ -221,7 +203,7 @@ static int reply_raw(Call *call) {
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", run->id);
         if (r >= 0)
-                r = append_details(reply, run);
+                r = run_append_details(reply, run);
         return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
 }
 

@@ -211,3 +211,21 @@ int run_append_results(sd_bus_message *message, const Run *run) {
                 r = sd_bus_message_close_container(message);
         return r;
 }
+
+int run_append_details(sd_bus_message *reply, const Run *run) {
+        int r;
+
+        r = sd_bus_message_open_container(reply, 'a', "{sv}");
+        if (r >= 0)
+                r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "effect", "s",
+                                          hook_effect_to_string(run_effect(run)), "duration_usec",
+                                          "t", run->duration, "scripts", "u",
+                                          (uint32_t) run->scripts);
+        if (r >= 0)
+                r = run_append_text(reply, "uuid", run->request->info.uuid);
+        if (r >= 0)
+                r = run_append_text(reply, "reason", run->reason);
+        if (r >= 0)
+                r = run_append_text(reply, "message", run->message);
+        return r < 0 ? r : sd_bus_message_close_container(reply);
+}
