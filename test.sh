@@ -22,7 +22,7 @@ esac
 
 test_packages="acl bash clang clang-format clang-tidy cppcheck dbus-broker debhelper dpkg-dev libclang-rt-14-dev libcmocka-dev
         lintian mandoc polkitd python3-dbus python3-editorconfig python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
-machine_packages="dbus dbus-broker dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
+machine_packages="dbus dbus-broker dbus-user-session dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
         libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
 [ "$quick" = yes ] || test_packages="$test_packages $machine_packages"
 # shellcheck disable=SC2086,SC2154 # lists of words, of setup.sh
@@ -112,13 +112,40 @@ lint_data() {
 # that cannot be, and nothing goes.
 install_and_uninstall() {
         local hooks=$work/destdir/usr/local/etc/libvirt/hooks
-        make -C "$work/gcc" install DESTDIR="$work/destdir" && mkdir -p "$hooks" &&
+        (umask 077 && make -C "$work/gcc" install DESTDIR="$work/destdir") && mkdir -p "$hooks" &&
+                [ "$(stat -c %a "$work"/destdir/usr/local/etc/virt-hooks{,/hooks,/virt-hooks.conf.d} | sort -u)" = 755 ] &&
                 printf '#!/bin/sh\n' >"$hooks/qemu" && chmod +x "$hooks/qemu" &&
                 "$work/destdir/usr/local/bin/virt-hooks" attach --root="$work/destdir" && [ -L "$hooks/qemu" ] &&
                 ! flock -s "$work/destdir/usr/local/etc/virt-hooks/attach.state" make -C "$work/gcc" uninstall DESTDIR="$work/destdir" &&
                 [ -x "$work/destdir/usr/local/sbin/virt-hooks-forward" ] &&
                 make -C "$work/gcc" uninstall DESTDIR="$work/destdir" && [ ! -L "$hooks/qemu" ] &&
                 [ "$(find "$work/destdir" ! -type d)" = "$hooks/qemu" ]
+}
+
+# Whoever gets a tarball has a compiler and make, and perhaps nothing else that made it: those here would tell of it. The times of its
+# files ask for none of them either.
+build_from_tarball() {
+        local tool stubs=$work/stubs place=$work/from-tarball
+        mkdir "$stubs" "$place" && for tool in git autoconf autoheader autom4te automake automake-1.16 aclocal aclocal-1.16 autoreconf \
+                m4 python3; do
+                printf '#!/bin/sh\necho "%s $*" >>"%s/called"\nexit 1\n' "$tool" "$stubs" >"$stubs/$tool"
+        done && chmod +x "$stubs"/* && make -C "$work/gcc" dist &&
+                tar -C "$place" --strip-components=1 -xf "$work"/gcc/virt-hooks-*.tar.xz && mkdir "$place/build" &&
+                (cd "$place/build" && PATH=$stubs:$PATH ../configure --enable-werror && PATH=$stubs:$PATH make -j"$jobs" &&
+                        bridge/virt-hooksd --version && client/virt-hooks --help && client/virt-hooks-forward --version) || return
+        [ ! -e "$stubs/called" ] || { cat "$stubs/called" && return 1; }
+}
+
+# As a plain user, who has nothing but what the tarball has.
+distcheck() {
+        local place=$work/plain as_plain_user=()
+        mkdir "$place" && cp "$work"/gcc/virt-hooks-*.tar.xz "$place/virt-hooks.tar.xz" || return
+        if [ "$(id -u)" -eq 0 ]; then
+                chown -R nobody:nogroup "$place" && as_plain_user=(setpriv --reuid=nobody --regid=nogroup --clear-groups)
+        fi
+        "${as_plain_user[@]}" env -i PATH="$PATH" HOME="$place" sh -ec '
+                cd && mkdir source build && tar -C source --strip-components=1 -xf virt-hooks.tar.xz && cd build
+                ../source/configure && make distcheck TEST_TIMEOUT_FACTOR=3'
 }
 
 # Told in configure.ac; the package and the news have it as well.
@@ -170,7 +197,8 @@ if [ "$quick" = no ]; then
         check 'tests in a booted systemd' "$work/system" check-machine TEST_TIMEOUT_FACTOR=3
 fi
 stage 'install and uninstall' install_and_uninstall
-stage 'tarball: make distcheck' make -C "$work/gcc" distcheck
+stage 'tarball: build without git and autotools' build_from_tarball &&
+        stage 'tarball: make distcheck as a plain user' distcheck
 stage 'one version' one_version
 stage 'Debian package' debian_package
 [ "$quick" = yes ] || stage 'Debian package in a booted systemd' package_in_machine
