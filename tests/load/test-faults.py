@@ -76,6 +76,7 @@ class Ends(EndsTestCase):
         self.assertLess(time.monotonic() - began, AT_ONCE)
         service.process.wait()
         service.expected_status = -signal.SIGKILL
+        wait_until(lambda: service.name in self.monitor.gone, "the service to leave the bus")
         service.name = None  # it could not have sent what the harness looks for
         self.client.events.clear()
         self.monitor.seen.clear()
