@@ -18,9 +18,9 @@
 int attach_script_check_safety(const AttachMove *move, const char *path) {
         _cleanup_free_ char *whole = attach_path(move->root, path), *why = NULL;
 
-        if (!move->attach || !move->strict || !whole || access(whole, F_OK) < 0)
+        if (!move->attach || !move->strict || (whole && access(whole, F_OK) < 0))
                 return 0;
-        if (safe_path_check(whole, &why) < 0) {
+        if (!whole || safe_path_check(whole, &why) < 0) {
                 complain("out of memory");
                 return -ENOMEM;
         }
