@@ -189,8 +189,8 @@ static void run_check_output(Run *run) {
                 return;
         r = run->request->check_output(run->request, run->output->data, run->output->size,
                                        &output_limits, &problem);
-        if (r == -EBADMSG) /* what is wrong may show what the script printed: that is for the caller
-                              alone */
+        /* What is wrong may show what the script printed: that is for the caller alone. */
+        if (r == -EBADMSG)
                 run_fail(
                         run, RUN_INVALID_OUTPUT, ERROR_INVALID_OUTPUT,
                         text_format(

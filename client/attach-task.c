@@ -130,8 +130,8 @@ static int plan_attach_script(Planner *planner, HookType type, const char *scrip
         if (r < 0)
                 return r;
         planner->task->changed[type] = true;
-        if (here ==
-            ATTACH_THING_NONE) { /* what is on its new place already is libvirt's from then on */
+        if (here == ATTACH_THING_NONE) {
+                /* What is on its new place already is libvirt's from then on. */
                 r = attach_script_check_safety(&planner->move, place);
                 return r < 0 ? r
                              : add(&planner->main, ATTACH_LINK, false, script, FORWARDER_PATH,
