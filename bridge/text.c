@@ -96,6 +96,7 @@ char *text_to_utf8(const char *s, size_t size) {
         return text;
 }
 
+_printf_(1, 0)
 static char *try_format(const char *format, va_list arguments) {
         _cleanup_free_ char *text = NULL;
         int n = vasprintf(&text, format, arguments);
