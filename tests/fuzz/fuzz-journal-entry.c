@@ -67,22 +67,21 @@ static void check_json(json_object *run) {
 }
 
 /* The table's own line ends are all that it may have. */
-static void check_table(json_object *run) {
+static void check_table(json_object *run, int (*print)(json_object *, bool, const char *)) {
         _cleanup_free_ char *printed = NULL;
+        json_object *runs = json_object_new_array();
         unsigned lines = 0;
-        Table *table;
         size_t size;
 
-        must(table_new(&table, run_record_columns, run_record_n_columns) == 0);
-        run_record_add_row(table, run);
+        must(runs && json_object_array_add(runs, json_object_get(run)) == 0);
         stdout_start();
-        must(table_print(table) == 0);
+        must(print(runs, false, "none") == EXIT_SUCCESS);
         printed = stdout_end(&size);
         for (size_t i = 0; i < size; i++)
                 lines += printed[i] == '\n';
         must(lines == 2);
         must_be_sendable(printed);
-        table_free(table);
+        (void) json_object_put(runs);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -92,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         take_fields(run, (const char *) data, size);
         take_message(run, (const char *) data, size);
         check_json(run);
-        check_table(run);
+        check_table(run, run_record_print_ended);
+        check_table(run, run_record_print_unfinished);
         (void) json_object_put(run);
         return 0;
 }
