@@ -18,7 +18,8 @@ typedef struct AttachMove {
 
 /*
  * Judges TYPE's script PATH, in the first of the folders; *FOUND is set if libvirt could run it.
- * Returns 0, or a negative errno, which has been told of: -EEXIST where it must not move.
+ * Returns 0; -ENOMEM; or another negative errno, which has been told of: -EEXIST where it must not
+ * move.
  */
 int attach_script_check(const AttachMove *move, HookType type, const char *path, bool *found);
 

@@ -213,6 +213,8 @@ static int carry_out(Attachment *attachment, AttachTask *task, bool json) {
         if (r >= 0 && !dry_run && task->plan.n > 0)
                 r = attachment_carry_out(attachment, &task->plan, attach_task_verify, task);
         attachment_unlock(attachment); /* who reads what we print may take its time */
+        if (r == -ENOMEM)              /* the only one that nobody has told of */
+                return trouble("out of memory");
         return r < 0 ? EXIT_TROUBLE : report(task, json);
 }
 
