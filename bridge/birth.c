@@ -21,6 +21,7 @@
 #include "descriptors.h"
 #include "raw-syscall.h"
 #include "util.h"
+#include "valgrind.h"
 
 #define STACK_SIZE ((size_t) 16 * 1024)
 
@@ -119,20 +120,9 @@ static Cradle *cradle_take(void) {
         return cradle;
 }
 
-/* Valgrind knows no child that shares our memory while we go on. */
-static bool may_go_on(void) {
-        static int may = -1;
-        const char *preload;
-
-        if (may < 0) {
-                preload = getenv("LD_PRELOAD");
-                may = RAW_SYSCALL_KEEPS_ERRNO && !(preload && strstr(preload, "vgpreload"));
-        }
-        return may;
-}
-
 int birth_start(const Birth *birth, pid_t *ret_pid, int *ret_pid_fd) {
-        int own = may_go_on() ? CLONE_CHILD_CLEARTID : CLONE_VFORK;
+        bool goes_on = RAW_SYSCALL_KEEPS_ERRNO && !valgrind_is_used();
+        int own = goes_on ? CLONE_CHILD_CLEARTID : CLONE_VFORK;
         Cradle *cradle = cradle_take();
         sigset_t all, before;
         int r = 0;
@@ -151,7 +141,7 @@ int birth_start(const Birth *birth, pid_t *ret_pid, int *ret_pid_fd) {
         if (pid < 0)
                 r = -errno;
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
-        if (pid < 0 || own == CLONE_VFORK)
+        if (pid < 0 || !goes_on)
                 cradle->taken = false;
         *ret_pid = pid;
         return r;

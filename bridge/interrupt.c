@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "util.h"
+#include "valgrind.h"
 
 #define INTERVAL (2 * USEC_PER_MSEC)
 
@@ -42,7 +43,7 @@ static void make_timer(void) {
 void interrupt_begin(void) {
         static bool made;
 
-        if (!made)
+        if (!made && !valgrind_is_used())
                 make_timer();
         made = true;
         set_mask(SIG_UNBLOCK);
