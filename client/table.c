@@ -137,9 +137,8 @@ static void print_cell(const Table *table, const char *text, size_t text_width, 
         (void) putchar(last ? '\n' : ' ');
 }
 
-static void print_row(const Table *table, const Cell *cells, const size_t *widths) {
-        size_t n = table->n_columns;
-
+/* The last row may have N cells only. */
+static void print_row(const Table *table, const Cell *cells, size_t n, const size_t *widths) {
         while (n > 1 && cells[n - 1].width == 0)
                 n--;
         for (size_t c = 0; c < n; c++)
@@ -163,6 +162,7 @@ int table_print(const Table *table) {
                            terminal_columns(table->columns[c].heading), c, widths[c], COLOUR_BOLD,
                            c == table->n_columns - 1);
         for (size_t i = 0; i < table->n_cells; i += table->n_columns)
-                print_row(table, &table->cells[i], widths);
+                print_row(table, &table->cells[i], MIN(table->n_columns, table->n_cells - i),
+                          widths);
         return 0;
 }
