@@ -74,8 +74,8 @@ static int find_owner(sd_bus *bus, pid_t *ret_pid, uint64_t *ret_since) {
 
 /* Adds which process the service is, and since when, where that is one of this machine. */
 static int take_owner(json_object *status, sd_bus *bus, const Options *options) {
-        uint64_t since;
-        pid_t pid;
+        uint64_t since = 0;
+        pid_t pid = 0;
         int r;
 
         if (options->transport == TRANSPORT_HOST || options->transport == TRANSPORT_MACHINE ||
