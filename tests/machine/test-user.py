@@ -13,7 +13,7 @@ from inside import must, run, wait_until, write
 from samples import domain
 
 USER, UID = "alice", "4711"
-HOME, RUNTIME = "/home/alice", f"/run/user/{UID}"
+HOME, RUNTIME = "/srv/alice", f"/run/user/{UID}"
 UNIT = "virt-hooks-user.service"
 HOOK = "/etc/virt-hooks/hooks/qemu"
 OWN_HOOKS = f"{HOME}/.config/virt-hooks/hooks"
@@ -40,7 +40,7 @@ class User(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        must("useradd", "--create-home", f"--uid={UID}", "--shell=/bin/sh", USER)
+        must("useradd", "--create-home", f"--home-dir={HOME}", f"--uid={UID}", "--shell=/bin/sh", USER)
         must("systemctl", "start", f"user@{UID}.service")
         wait_until(lambda: os.path.exists(f"{RUNTIME}/bus"), "the user's bus")
 
