@@ -93,16 +93,19 @@ static int get_run_granted(sd_bus_message *message, Caller *caller, void *userda
                            sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         Bridge *bridge = userdata;
-        const char *id;
-        const Run *run;
+        const RunRecord *run;
         const Call *call;
+        RunRecord live;
+        const char *id;
         int r;
 
         r = sd_bus_message_read(message, "s", &id);
         if (r < 0)
                 return r;
         call = find_call(bridge, id);
-        run = call ? call->run : history_find(bridge->history, id);
+        if (call)
+                run_describe(call->run, &live);
+        run = call ? &live : history_find(bridge->history, id);
         if (!run)
                 return no_such_run(id, error);
 
@@ -194,26 +197,30 @@ static int method_list_scripts(sd_bus_message *message, void *userdata, sd_bus_e
         return r < 0 ? r : sd_bus_send(bridge->bus, reply, NULL);
 }
 
+/* Counts the run in *n where the filter lets it through and there is room. */
+static int append_run(sd_bus_message *reply, const RunFilter *filter, const RunRecord *run,
+                      uint32_t *n) {
+        if (*n >= filter->limit || !run_filter_match(filter, run))
+                return 0;
+        (*n)++;
+        return run_append_entry(reply, run);
+}
+
 /* Running and waiting calls in order of arrival, then those that have ended, the newest first. */
 static int append_runs(sd_bus_message *reply, Bridge *bridge, const RunFilter *filter) {
-        const Run *run = NULL;
+        const RunRecord *run = NULL;
+        RunRecord live;
         uint32_t n = 0;
         Call *call;
         int r = 0;
 
-        TAILQ_FOREACH (call, &bridge->calls, calls) {
-                if (r < 0 || n >= filter->limit)
-                        return r;
-                if (call->run && run_filter_match(filter, call->run)) {
-                        r = run_append_entry(reply, call->run);
-                        n++;
+        TAILQ_FOREACH (call, &bridge->calls, calls)
+                if (call->run && r >= 0) {
+                        run_describe(call->run, &live);
+                        r = append_run(reply, filter, &live, &n);
                 }
-        }
         while (r >= 0 && n < filter->limit && (run = history_next(bridge->history, run)))
-                if (run_filter_match(filter, run)) {
-                        r = run_append_entry(reply, run);
-                        n++;
-                }
+                r = append_run(reply, filter, run, &n);
         return r;
 }
 

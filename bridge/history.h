@@ -5,7 +5,7 @@
  * The runs that have ended, the newest first, as many as the caps allow.
  */
 
-#include "run.h"
+#include "run-record.h"
 
 typedef struct History History;
 
@@ -15,13 +15,14 @@ History *history_free(History *history); /* takes NULL, returns NULL */
 /* At most RUNS runs and about SIZE bytes are kept; the oldest go. */
 void history_set_limits(History *history, uint64_t runs, uint64_t size);
 
-/* Takes RUN, which has ended, and frees what only the run itself needed. It may be gone at once. */
-void history_add(History *history, Run *run);
+/* Remembers RUN, which has ended, without what only the run itself needed: documents, environment.
+ * Where memory is short it does not. */
+void history_add(History *history, const Run *run);
 
-/* The run with ID, or NULL. It is the history's. */
-const Run *history_find(const History *history, const char *id);
+/* The run with ID, or NULL. It is the history's, until the next one is added. */
+const RunRecord *history_find(const History *history, const char *id);
 
 /* From the newest to the oldest: NULL gives the newest, the oldest is followed by NULL. */
-const Run *history_next(const History *history, const Run *run);
+const RunRecord *history_next(const History *history, const RunRecord *run);
 
 DEFINE_CLEANUP(History, history_free);

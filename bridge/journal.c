@@ -21,7 +21,7 @@ typedef struct RunFields {
 /* The script that the entry is about: the one that failed, or the one that runs. */
 static const char *script_of(const Run *run) {
         if (run->finished)
-                return run->failure ? run->failure->script->path : NULL;
+                return run->failure ? run->failure->path : NULL;
         return run_pid(run) > 0 ? run->list.scripts[run->scripts].path : NULL;
 }
 

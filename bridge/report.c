@@ -78,7 +78,7 @@ static void report_post(Report *report, sd_bus_message *signal) {
 }
 
 /* The details that both signals have. */
-static int append_common(Report *report, sd_bus_message *signal, const Run *run) {
+static int append_common(Report *report, sd_bus_message *signal, const RunRecord *run) {
         int r = run_append_subject(signal, run);
 
         if (r >= 0)
@@ -87,19 +87,18 @@ static int append_common(Report *report, sd_bus_message *signal, const Run *run)
         return r;
 }
 
-static int new_signal(Report *report, sd_bus_message **ret, const char *name, const Run *run) {
-        const Request *request = run->request;
+static int new_signal(Report *report, sd_bus_message **ret, const char *name,
+                      const RunRecord *run) {
         int r;
 
         r = sd_bus_message_new_signal(report->bus, ret, BRIDGE_PATH, BRIDGE_INTERFACE, name);
         if (r < 0)
                 return r;
-        return sd_bus_message_append(*ret, "ssssss", hook_type_to_string(request->operation.type),
-                                     request->object, request->operation.name,
-                                     request->suboperation, request->extra, run->id);
+        return sd_bus_message_append(*ret, "ssssss", hook_type_to_string(run->type), run->object,
+                                     run->operation, run->suboperation, run->extra, run->id);
 }
 
-static int post_started(Report *report, const Run *run) {
+static int post_started(Report *report, const RunRecord *run) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
         int r;
 
@@ -115,21 +114,21 @@ static int post_started(Report *report, const Run *run) {
         return r;
 }
 
-static int append_result(sd_bus_message *signal, const Run *run) {
+static int append_result(sd_bus_message *signal, const RunRecord *run) {
         int r;
 
         r = sd_bus_message_append(signal, "{sv}", "scripts", "u", (uint32_t) run->scripts);
         return r < 0 ? r : run_append_text(signal, "reason", run->reason);
 }
 
-static int post_finished(Report *report, const Run *run) {
+static int post_finished(Report *report, const RunRecord *run) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
         int r;
 
         r = new_signal(report, &signal, "HookFinished", run);
         if (r >= 0)
                 r = sd_bus_message_append(signal, "sst", run_outcome_to_string(run->outcome),
-                                          hook_effect_to_string(run_effect(run)), run->duration);
+                                          hook_effect_to_string(run->effect), run->duration);
         if (r >= 0)
                 r = sd_bus_message_open_container(signal, 'a', "{sv}");
         if (r >= 0)
@@ -145,14 +144,16 @@ static int post_finished(Report *report, const Run *run) {
 
 /* HookStarted of a run that waits for it. */
 static void report_announce(Report *report, Run *run) {
+        RunRecord record;
         int r;
 
         TAILQ_REMOVE(&report->unannounced, run, in_report);
         run->announce_at = 0;
         run->sequence_started = ++report->sequence;
-        r = post_started(report, run);
+        run_describe(run, &record);
+        r = post_started(report, &record);
         if (memory_try_again(r))
-                r = post_started(report, run);
+                r = post_started(report, &record);
         if (r < 0)
                 log_warning("HookStarted of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));
@@ -229,14 +230,16 @@ void report_forget(Report *report, Run *run) {
 }
 
 void report_finished(Report *report, Run *run) {
+        RunRecord record;
         int r;
 
         if (run->announce_at > 0)
                 report_announce(report, run);
         run->sequence_finished = ++report->sequence;
-        r = post_finished(report, run);
+        run_describe(run, &record);
+        r = post_finished(report, &record);
         if (memory_try_again(r))
-                r = post_finished(report, run);
+                r = post_finished(report, &record);
         if (r < 0)
                 log_warning("HookFinished of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));

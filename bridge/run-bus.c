@@ -14,22 +14,6 @@
 /* A message must not be larger than the bus takes, and each bad byte becomes three. */
 #define RESULTS_TEXT_MAX (4U * 1024U * 1024U)
 
-static const char *const run_states[RUN_STATE_MAX] = {
-        [RUN_STATE_WAITING] = "waiting",
-        [RUN_STATE_RUNNING] = "running",
-        [RUN_STATE_FINISHED] = "finished",
-};
-
-RunState run_state(const Run *run) {
-        return run->finished         ? RUN_STATE_FINISHED
-               : run->started_at > 0 ? RUN_STATE_RUNNING
-                                     : RUN_STATE_WAITING;
-}
-
-const char *run_state_to_string(RunState state) {
-        return run_states[state];
-}
-
 int run_append_text(sd_bus_message *message, const char *key, const char *value) {
         return empty(value) ? 0 : sd_bus_message_append(message, "{sv}", key, "s", value);
 }
@@ -48,70 +32,63 @@ static int append_time(sd_bus_message *message, const char *key, uint64_t value)
         return sd_bus_message_append(message, "{sv}", key, "t", value);
 }
 
-/* A document's own text: XML has characters that D-Bus does not carry. */
+/* A path, or a document's own text: XML has characters that D-Bus does not carry. */
 static int append_value(sd_bus_message *message, const char *key, const char *value) {
         return value ? append_bytes(message, key, value, strlen(value)) : 0;
 }
 
-static int append_port(sd_bus_message *message, const DocumentInfo *info) {
+static int append_port(sd_bus_message *message, const RunRecord *run) {
         int r;
 
-        if (!info->has_port)
-                return 0;
-        r = run_append_text(message, "port_uuid", info->port_uuid);
+        r = run_append_text(message, "port_uuid", run->port_uuid);
         if (r >= 0)
-                r = append_value(message, "port_mac", info->port_mac);
+                r = append_value(message, "port_mac", run->port_mac);
         if (r >= 0)
-                r = append_value(message, "port_owner", info->port_owner);
+                r = append_value(message, "port_owner", run->port_owner);
         if (r >= 0)
-                r = run_append_text(message, "port_owner_uuid", info->port_owner_uuid);
+                r = run_append_text(message, "port_owner_uuid", run->port_owner_uuid);
         return r;
 }
 
-int run_append_subject(sd_bus_message *message, const Run *run) {
-        const Caller *caller = run->caller;
+int run_append_subject(sd_bus_message *message, const RunRecord *run) {
         int r;
 
-        r = run_append_text(message, "uuid", run->request->info.uuid);
+        r = run_append_text(message, "uuid", run->uuid);
         if (r >= 0)
-                r = append_port(message, &run->request->info);
+                r = append_port(message, run);
         if (r >= 0)
                 r = sd_bus_message_append(message, "{sv}{sv}", "caller_uid", "u",
-                                          (uint32_t) caller->uid, "caller_pid", "u",
-                                          (uint32_t) caller->pid);
+                                          (uint32_t) run->caller_uid, "caller_pid", "u",
+                                          (uint32_t) run->caller_pid);
         if (r >= 0)
-                r = run_append_text(message, "caller_comm", caller->comm);
+                r = run_append_text(message, "caller_comm", run->caller_comm);
         if (r >= 0)
-                r = run_append_text(message, "caller_unit", caller->unit);
+                r = run_append_text(message, "caller_unit", run->caller_unit);
         return r;
 }
 
-static int append_identity(sd_bus_message *message, const Run *run) {
-        const Request *request = run->request;
-
+static int append_identity(sd_bus_message *message, const RunRecord *run) {
         return sd_bus_message_append(
                 message, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "run", "s", run->id, "type", "s",
-                hook_type_to_string(request->operation.type), "object", "s", request->object,
-                "operation", "s", request->operation.name, "suboperation", "s",
-                request->suboperation, "extra", "s", request->extra, "state", "s",
-                run_state_to_string(run_state(run)), "queued_at", "t", run->queued_at);
+                hook_type_to_string(run->type), "object", "s", run->object, "operation", "s",
+                run->operation, "suboperation", "s", run->suboperation, "extra", "s", run->extra,
+                "state", "s", run_state_to_string(run->state), "queued_at", "t", run->queued_at);
 }
 
-static int append_progress(sd_bus_message *message, const Run *run) {
+static int append_progress(sd_bus_message *message, const RunRecord *run) {
         int r = 0;
 
         if (run->started_at == 0)
                 return 0;
         r = append_time(message, "started_at", run->started_at);
         if (r >= 0)
-                r = append_time(message, "duration_usec", run_duration(run));
+                r = append_time(message, "duration_usec", run->duration);
         if (r >= 0)
                 r = sd_bus_message_append(message, "{sv}", "scripts", "u", (uint32_t) run->scripts);
-        if (r >= 0 && run_pid(run) > 0)
-                r = sd_bus_message_append(message, "{sv}", "pid", "u", (uint32_t) run_pid(run));
-        if (r >= 0 && run_pid(run) > 0)
-                r = append_bytes(message, "script", run->list.scripts[run->scripts].path,
-                                 strlen(run->list.scripts[run->scripts].path));
+        if (r >= 0 && run->pid > 0)
+                r = sd_bus_message_append(message, "{sv}", "pid", "u", (uint32_t) run->pid);
+        if (r >= 0)
+                r = append_value(message, "script", run->script);
         if (r >= 0 && run->sequence_started > 0)
                 r = append_time(message, "sequence_started", run->sequence_started);
         if (r >= 0 && run->sequence_finished > 0)
@@ -119,7 +96,7 @@ static int append_progress(sd_bus_message *message, const Run *run) {
         return r;
 }
 
-int run_append_summary(sd_bus_message *message, const Run *run) {
+int run_append_summary(sd_bus_message *message, const RunRecord *run) {
         int r;
 
         r = append_identity(message, run);
@@ -127,17 +104,17 @@ int run_append_summary(sd_bus_message *message, const Run *run) {
                 r = run_append_subject(message, run);
         if (r >= 0)
                 r = append_progress(message, run);
-        if (r < 0 || !run->finished)
+        if (r < 0 || run->state != RUN_STATE_FINISHED)
                 return r;
         r = run_append_text(message, "outcome", run_outcome_to_string(run->outcome));
         if (r >= 0)
-                r = run_append_text(message, "effect", hook_effect_to_string(run_effect(run)));
+                r = run_append_text(message, "effect", hook_effect_to_string(run->effect));
         if (r >= 0)
                 r = run_append_text(message, "reason", run->reason);
         return r;
 }
 
-int run_append_entry(sd_bus_message *message, const Run *run) {
+int run_append_entry(sd_bus_message *message, const RunRecord *run) {
         int r;
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");
@@ -164,8 +141,7 @@ static int append_result(sd_bus_message *message, const ScriptResult *result, si
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");
         if (r >= 0)
-                r = append_bytes(message, "path", result->script->path,
-                                 strlen(result->script->path));
+                r = append_value(message, "path", result->path);
         if (r >= 0 && !result->lost)
                 r = sd_bus_message_append(message, "{sv}", exited ? "status" : "signal", "i",
                                           exited ? WEXITSTATUS(result->status)
@@ -192,7 +168,7 @@ static int append_result(sd_bus_message *message, const ScriptResult *result, si
 }
 
 /* "results": aa{sv}, in the order in which the scripts ran. */
-int run_append_results(sd_bus_message *message, const Run *run) {
+int run_append_results(sd_bus_message *message, const RunRecord *run) {
         size_t room = RESULTS_TEXT_MAX;
         int r;
 
@@ -212,17 +188,16 @@ int run_append_results(sd_bus_message *message, const Run *run) {
         return r;
 }
 
-int run_append_details(sd_bus_message *reply, const Run *run) {
+int run_append_details(sd_bus_message *reply, const RunRecord *run) {
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0)
                 r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "effect", "s",
-                                          hook_effect_to_string(run_effect(run)), "duration_usec",
-                                          "t", run->duration, "scripts", "u",
-                                          (uint32_t) run->scripts);
+                                          hook_effect_to_string(run->effect), "duration_usec", "t",
+                                          run->duration, "scripts", "u", (uint32_t) run->scripts);
         if (r >= 0)
-                r = run_append_text(reply, "uuid", run->request->info.uuid);
+                r = run_append_text(reply, "uuid", run->uuid);
         if (r >= 0)
                 r = run_append_text(reply, "reason", run->reason);
         if (r >= 0)

@@ -8,7 +8,6 @@
 
 #include "bus-error.h"
 #include "dictionary.h"
-#include "run-bus.h"
 
 static int read_entry(const char *key, sd_bus_message *message, void *userdata,
                       sd_bus_error *error) {
@@ -48,15 +47,15 @@ static bool matches(const char *wanted, const char *value) {
         return !wanted || streq(wanted, value);
 }
 
-bool run_filter_match(const RunFilter *filter, const Run *run) {
+bool run_filter_match(const RunFilter *filter, const RunRecord *run) {
         if (run->queued_at < filter->since)
                 return false;
-        if (filter->outcome &&
-            (!run->finished || !streq(filter->outcome, run_outcome_to_string(run->outcome))))
+        if (filter->outcome && (run->state != RUN_STATE_FINISHED ||
+                                !streq(filter->outcome, run_outcome_to_string(run->outcome))))
                 return false;
         if (filter->run && strncmp(run->id, filter->run, strlen(filter->run)) != 0)
                 return false;
-        return matches(filter->type, hook_type_to_string(run->request->operation.type)) &&
-               matches(filter->object, run->request->object) &&
-               matches(filter->state, run_state_to_string(run_state(run)));
+        return matches(filter->type, hook_type_to_string(run->type)) &&
+               matches(filter->object, run->object) &&
+               matches(filter->state, run_state_to_string(run->state));
 }

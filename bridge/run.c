@@ -145,26 +145,6 @@ uint64_t run_duration(const Run *run) {
         return run->started > 0 ? now_usec(CLOCK_MONOTONIC) - run->started : 0;
 }
 
-void run_trim(Run *run) {
-        run->request->document = bytes_unref(run->request->document);
-        run->request->environment = strv_free(run->request->environment);
-        run->environment = strv_free(run->environment);
-        run->output = bytes_unref(run->output);
-        run->cgroup = cgroup_free(run->cgroup);
-}
-
-size_t run_size(const Run *run) {
-        size_t size = sizeof(Run) + sizeof(Request) + run->list.n * sizeof(Script) +
-                      run->scripts * sizeof(ScriptResult);
-
-        for (unsigned i = 0; i < run->scripts; i++)
-                size += run->results[i].error_size + run->results[i].output_size;
-        for (size_t i = 0; i < run->list.n; i++)
-                size += 2 * strlen(run->list.scripts[i].path);
-        /* The arguments, and whom the document is about. */
-        return size + (run->message ? strlen(run->message) : 0) + 7 * (size_t) REQUEST_ARGUMENT_MAX;
-}
-
 static void run_finish(Run *run) {
         run->timeout_source = sd_event_source_disable_unref(run->timeout_source);
         run->warn_source = sd_event_source_disable_unref(run->warn_source);
@@ -212,7 +192,7 @@ static const ScriptResult *run_take_result(Run *run, const Script *script) {
         Capture end = { .tail_max = OUTPUT_TAIL };
 
         *result = (ScriptResult){
-                .script = script,
+                .path = script->path,
                 .status = process->status,
                 .lost = process->lost,
                 .started = process->started_at,
@@ -234,7 +214,7 @@ static const ScriptResult *run_take_result(Run *run, const Script *script) {
         return result;
 }
 
-static void run_take_failure(Run *run, const ScriptResult *result) {
+static void run_take_failure(Run *run, const Script *script, const ScriptResult *result) {
         char *const *environment =
                 run->request->environment ? run->request->environment : run->context->environment;
         int status = result->status;
@@ -242,7 +222,7 @@ static void run_take_failure(Run *run, const ScriptResult *result) {
         run_fail(run, WIFEXITED(status) ? RUN_FAILED : RUN_KILLED, ERROR_SCRIPT_FAILED,
                  script_error_message(environment, run->argv, status, result->error,
                                       result->error_size),
-                 script_error_reason(result->script->name, status));
+                 script_error_reason(script->name, status));
         run->status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
         run->failure = result;
 }
@@ -326,7 +306,7 @@ static void on_process_done(Process *process, void *userdata) {
                 if (process->lost)
                         run_take_loss(run, script);
                 else if (process_failed(process))
-                        run_take_failure(run, result);
+                        run_take_failure(run, script, result);
                 else if (run->request->operation.filter && !run->failed)
                         run_take_output(run, script);
         }

@@ -36,11 +36,11 @@ typedef struct RunContext {
 
 /* What one script of a run did. */
 typedef struct ScriptResult {
-        const Script *script; /* the run's own */
-        int status;           /* as wait(2) has it */
-        bool lost;            /* but it is not known */
-        uint64_t started;     /* microseconds of CLOCK_REALTIME */
-        uint64_t duration;    /* microseconds */
+        const char *path;  /* the run's list has it */
+        int status;        /* as wait(2) has it */
+        bool lost;         /* but it is not known */
+        uint64_t started;  /* microseconds of CLOCK_REALTIME */
+        uint64_t duration; /* microseconds */
         uint64_t user,
                 system; /* microseconds of processor time, with those of children it waited for */
         char *error, *output; /* standard error, and the end of standard output; NULL where empty */
@@ -90,7 +90,6 @@ struct Run {
         sd_event_source *timeout_source, *warn_source, *kill_source;
         run_done_t done;
         void *userdata;
-        TAILQ_ENTRY(Run) history;   /* the history's own */
         TAILQ_ENTRY(Run) in_report; /* the report's own */
         uint64_t announce_at;       /* the report's, too: microseconds of CLOCK_MONOTONIC */
 };
@@ -119,12 +118,6 @@ pid_t run_pid(const Run *run);
 
 /* How long it has run, or ran: microseconds. */
 uint64_t run_duration(const Run *run);
-
-/* Lets go of what only the run itself needed: documents and environment. It must have ended. */
-void run_trim(Run *run);
-
-/* About how many bytes it takes. */
-size_t run_size(const Run *run);
 
 Run *run_free(Run *run); /* kills what still runs; takes NULL, returns NULL */
 

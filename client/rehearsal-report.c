@@ -59,17 +59,13 @@ static size_t count_rows(const Run *run) {
 }
 
 static Row get_row(const Run *run, size_t i) {
-        if (i < run->scripts)
-                return (Row){
-                        .run = run,
-                        .script = run->results[i].script,
-                        .result = &run->results[i],
-                        .outcome = result_outcome(run, &run->results[i]),
-                };
+        const ScriptResult *result = i < run->scripts ? &run->results[i] : NULL;
+
         return (Row){
                 .run = run,
                 .script = i < run->list.n ? &run->list.scripts[i] : NULL,
-                .outcome = run->outcome,
+                .result = result,
+                .outcome = result ? result_outcome(run, result) : run->outcome,
         };
 }
 

@@ -27,8 +27,8 @@ static void past_close(Past *past) {
         assert_int_equal(past->caller.references, 1); /* all runs are gone */
 }
 
-/* An ended run whose id is NUMBER, with a message of SIZE bytes. */
-static Run *new_run(Past *past, unsigned number, size_t size) {
+/* Adds an ended run whose id is NUMBER, with a message of SIZE bytes. */
+static void add_large(Past *past, unsigned number, size_t size) {
         const RequestArguments arguments = { HOOK_QEMU, "web-01", "start", "", "", false };
         sd_bus_error error = SD_BUS_ERROR_NULL;
         Request *request;
@@ -42,18 +42,19 @@ static Run *new_run(Past *past, unsigned number, size_t size) {
         assert_non_null(run->message);
         memset(run->message, 'x', size);
         run->message[size] = '\0';
-        return run;
+        history_add(past->history, run);
+        run_free(run);
 }
 
 static void add(Past *past, unsigned number) {
-        history_add(past->history, new_run(past, number, 0));
+        add_large(past, number, 0);
 }
 
 /* The ids, newest first, are "3 2 1". Each is found, too. */
 static void assert_past(const Past *past, const char *expected) {
         char found[256] = "", *p = found;
 
-        for (const Run *run = history_next(past->history, NULL); run;
+        for (const RunRecord *run = history_next(past->history, NULL); run;
              run = history_next(past->history, run)) {
                 assert_ptr_equal(history_find(past->history, run->id), run);
                 p = stpcpy(stpcpy(p, p == found ? "" : " "), run->id);
@@ -111,16 +112,14 @@ static void test_of_too_many_runs_the_oldest_goes(void **state) {
 
 static void test_of_too_large_runs_the_oldest_goes(void **state) {
         Past past;
-        Run *run;
 
         past_open(&past, 100, 100000);
         for (unsigned i = 1; i <= 4; i++)
-                history_add(past.history, new_run(&past, i, 30000));
+                add_large(&past, i, 30000);
         assert_past(&past, "4 3 2");
-        history_add(past.history, new_run(&past, 5, 70000));
+        add_large(&past, 5, 70000);
         assert_past(&past, "5");
-        run = new_run(&past, 6, 200000); /* too large at all */
-        history_add(past.history, run);
+        add_large(&past, 6, 200000); /* too large at all */
         assert_past(&past, "");
         add(&past, 7);
         assert_past(&past, "7");
@@ -132,7 +131,7 @@ static void test_lower_caps_hold_at_once(void **state) {
 
         past_open(&past, 10, 1000000);
         for (unsigned i = 1; i <= 5; i++)
-                history_add(past.history, new_run(&past, i, 10000));
+                add_large(&past, i, 10000);
         history_set_limits(past.history, 4, 1000000);
         assert_past(&past, "5 4 3 2");
         history_set_limits(past.history, 4, 25000);

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
-#define MAX 100000U
+#define COPY_MAX 100000U
 
 typedef struct Copy {
         Sandbox *sandbox;
@@ -63,7 +63,7 @@ static void assert_copy(Sandbox *sandbox, int fd, const char *text) {
         Copy copy;
 
         assert_true(fd >= 0);
-        copy_start(&copy, sandbox, fd, MAX);
+        copy_start(&copy, sandbox, fd, COPY_MAX);
         copy_finish(&copy);
         assert_document(&copy, text, strlen(text));
         assert_true(fcntl(fd, F_GETFD) >= 0); /* it stays the caller's */
@@ -109,7 +109,7 @@ static void test_the_copy_does_not_change_with_the_file(void **state) {
         int fd = open(path, O_RDWR | O_CLOEXEC);
         Copy copy;
 
-        copy_start(&copy, *state, fd, MAX);
+        copy_start(&copy, *state, fd, COPY_MAX);
         copy_finish(&copy);
         assert_int_equal(pwrite(fd, "XXXXX", 5, 0), 5);
         assert_int_equal(ftruncate(fd, 2), 0);
@@ -125,7 +125,7 @@ static void test_a_pipe_is_copied_to_its_end(void **state) {
 
         memset(block, 'x', sizeof(block));
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-        copy_start(&copy, *state, fds[0], MAX);
+        copy_start(&copy, *state, fds[0], COPY_MAX);
         assert_int_equal(write(fds[1], block, sizeof(block)), sizeof(block));
         loop_for(*state, 20 * USEC_PER_MSEC);
         assert_false(copy.done);
@@ -145,7 +145,7 @@ static void test_a_non_blocking_pipe_is_waited_for(void **state) {
         int fds[2];
 
         assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
-        copy_start(&copy, *state, fds[0], MAX);
+        copy_start(&copy, *state, fds[0], COPY_MAX);
         loop_for(*state, 20 * USEC_PER_MSEC);
         assert_false(copy.done);
         assert_int_equal(write(fds[1], "text", 4), 4);
@@ -162,7 +162,7 @@ static void test_a_blocking_pipe_stays_so(void **state) {
         int fds[2];
 
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-        copy_start(&copy, *state, fds[0], MAX);
+        copy_start(&copy, *state, fds[0], COPY_MAX);
         assert_false(fcntl(fds[0], F_GETFL) & O_NONBLOCK);
         (void) close(fds[1]);
         copy_finish(&copy);
@@ -182,34 +182,34 @@ static int open_file_of(Sandbox *sandbox, off_t size) {
 }
 
 static void test_the_cap_may_be_reached(void **state) {
-        int fd = open_file_of(*state, MAX);
+        int fd = open_file_of(*state, COPY_MAX);
         Copy copy;
 
-        copy_start(&copy, *state, fd, MAX);
+        copy_start(&copy, *state, fd, COPY_MAX);
         copy_finish(&copy);
         assert_int_equal(copy.r, 0);
-        assert_int_equal(copy.document->size, MAX);
+        assert_int_equal(copy.document->size, COPY_MAX);
         (void) close(fd);
         copy_close(&copy);
 }
 
 static void test_one_byte_beyond_the_cap_is_too_much(void **state) {
-        assert_refused(*state, open_file_of(*state, MAX + 1), MAX, -E2BIG);
+        assert_refused(*state, open_file_of(*state, COPY_MAX + 1), COPY_MAX, -E2BIG);
         assert_refused(*state, open_file_of(*state, 1), 0, -E2BIG);
 }
 
 static void test_what_never_ends_is_too_much(void **state) {
-        assert_refused(*state, open("/dev/zero", O_RDONLY | O_CLOEXEC), MAX, -E2BIG);
-        assert_refused(*state, open_file_of(*state, (off_t) 1 << 40), MAX, -E2BIG);
+        assert_refused(*state, open("/dev/zero", O_RDONLY | O_CLOEXEC), COPY_MAX, -E2BIG);
+        assert_refused(*state, open_file_of(*state, (off_t) 1 << 40), COPY_MAX, -E2BIG);
 }
 
 static void test_what_cannot_be_read_is_told(void **state) {
         Sandbox *sandbox = *state;
         const char *path = sandbox_file(sandbox, "document", 0600, "text");
 
-        assert_refused(sandbox, open(sandbox->directory, O_RDONLY | O_CLOEXEC), MAX, -EIO);
-        assert_refused(sandbox, open(path, O_WRONLY | O_CLOEXEC), MAX, -EIO);
-        assert_refused(sandbox, open(path, O_PATH | O_CLOEXEC), MAX, -EIO);
+        assert_refused(sandbox, open(sandbox->directory, O_RDONLY | O_CLOEXEC), COPY_MAX, -EIO);
+        assert_refused(sandbox, open(path, O_WRONLY | O_CLOEXEC), COPY_MAX, -EIO);
+        assert_refused(sandbox, open(path, O_PATH | O_CLOEXEC), COPY_MAX, -EIO);
 }
 
 static void test_low_numbers_of_descriptors_are_no_matter(void **state) {
@@ -218,7 +218,7 @@ static void test_low_numbers_of_descriptors_are_no_matter(void **state) {
         Copy copy;
 
         assert_int_equal(dup2(fd, STDIN_FILENO), STDIN_FILENO);
-        copy_start(&copy, *state, STDIN_FILENO, MAX);
+        copy_start(&copy, *state, STDIN_FILENO, COPY_MAX);
         copy_finish(&copy);
         if (saved >= 0)
                 assert_int_equal(dup2(saved, STDIN_FILENO), STDIN_FILENO);
@@ -243,12 +243,12 @@ static void test_a_silent_pipe_holds_nobody_up(void **state) {
         int fds[2];
 
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-        copy_start(&silent, sandbox, fds[0], MAX);
+        copy_start(&silent, sandbox, fds[0], COPY_MAX);
         assert_true(sd_event_add_time_relative(sandbox->event, NULL, CLOCK_MONOTONIC,
                                                5 * USEC_PER_MSEC, 1, on_timer, &on_time) >= 0);
         loop_until(sandbox, &on_time);
 
-        copy_start(&other, sandbox, open("/dev/null", O_RDONLY | O_CLOEXEC), MAX);
+        copy_start(&other, sandbox, open("/dev/null", O_RDONLY | O_CLOEXEC), COPY_MAX);
         copy_finish(&other);
         assert_document(&other, "", 0);
         assert_false(silent.done);
@@ -268,7 +268,7 @@ static void test_a_copy_can_be_given_up(void **state) {
         int fds[2];
 
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-        copy_start(&copy, *state, fds[0], MAX);
+        copy_start(&copy, *state, fds[0], COPY_MAX);
         loop_for(*state, 5 * USEC_PER_MSEC);
         assert_null(intake_free(copy.intake));
         while (waitid(P_ALL, 0, &info, WEXITED | WNOWAIT | WNOHANG) == 0)
@@ -292,7 +292,7 @@ static void test_a_copy_may_outlive_the_loop(void **state) {
 
         assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
         assert_true(sd_event_new(&loop) >= 0);
-        assert_int_equal(intake_new(&intake, loop, fds[0], MAX, on_done, &copy), 0);
+        assert_int_equal(intake_new(&intake, loop, fds[0], COPY_MAX, on_done, &copy), 0);
         assert_null(intake_free(intake));
         assert_null(sd_event_unref(loop));
         assert_int_equal(copy.n_done, 0);
@@ -309,8 +309,8 @@ static void test_the_copying_child_holds_no_other_descriptor(void **state) {
 
         assert_int_equal(pipe2(first, O_CLOEXEC), 0);
         assert_int_equal(pipe2(second, O_CLOEXEC), 0);
-        copy_start(&copy, *state, first[0], MAX);
-        copy_start(&other, *state, second[0], MAX); /* forked with both write ends open */
+        copy_start(&copy, *state, first[0], COPY_MAX);
+        copy_start(&other, *state, second[0], COPY_MAX); /* forked with both write ends open */
         (void) close(first[1]);
         copy_finish(&copy);
         (void) close(second[1]);
@@ -329,7 +329,7 @@ static void test_a_lost_copy_is_unreadable(void **state) {
 
         fd = open(sandbox_file(*state, "document", 0644, "text"), O_RDONLY | O_CLOEXEC);
         assert_true(fd >= 0);
-        copy_start(&copy, *state, fd, MAX);
+        copy_start(&copy, *state, fd, COPY_MAX);
         /* Somebody else waits for the only child that there is. */
         assert_int_equal(waitid(P_ALL, 0, &info, WEXITED), 0);
         log_start(*state);
@@ -354,8 +354,8 @@ static void test_the_intake_may_be_freed_when_it_is_done(void **state) {
                 bool done = false;
                 Intake *intake;
 
-                assert_int_equal(intake_new(&intake, sandbox->event, fd, MAX, free_at_once, &done),
-                                 0);
+                assert_int_equal(
+                        intake_new(&intake, sandbox->event, fd, COPY_MAX, free_at_once, &done), 0);
                 loop_until(sandbox, &done);
                 (void) close(fd);
         }

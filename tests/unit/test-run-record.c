@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+
+/*
+ * Records: what a run is told to be in each of its states, and that a copy has all of it when the
+ * run is gone.
+ */
+
+#include "run-record.h"
+#include "support.h"
+
+#include <uuid.h>
+
+static const RunContext context = {};
+
+/* A run about a network's port with whatever a run can have. */
+typedef struct Fixture {
+        Caller caller;
+        Run *run;
+} Fixture;
+
+static void fixture_open(Fixture *f) {
+        const RequestArguments arguments = {
+                HOOK_NETWORK, "default", "port-created", "", "", false
+        };
+        sd_bus_error error = SD_BUS_ERROR_NULL;
+        Request *request;
+
+        *f = (Fixture){
+                .caller = { .references = 1,
+                            .uid = 64055,
+                            .pid = 4711,
+                            .comm = (char *) "libvirtd",
+                            .unit = (char *) "libvirtd.service" },
+        };
+        assert_int_equal(request_new(&request, &arguments, &error), 0);
+        request->info.has_port = true;
+        (void) strcpy(request->info.uuid, "5c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b11");
+        (void) strcpy(request->info.port_uuid, "6c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b12");
+        request->info.port_mac = strdup("52:54:00:11:22:33");
+        request->info.port_owner = strdup("web-01");
+        assert_int_equal(run_new(&f->run, &context, request, &f->caller), 0);
+}
+
+static void fixture_close(Fixture *f) {
+        f->run = run_free(f->run);
+        assert_int_equal(f->caller.references, 1);
+}
+
+/* The run has run one script, which printed bytes of all kinds, and was refused afterwards. */
+static void end_run(Run *run) {
+        run->started_at = 1700000000000000;
+        run->sequence_started = 7;
+        run->sequence_finished = 8;
+        run->duration = 2500;
+        run->list.scripts = calloc(1, sizeof(Script));
+        run->results = calloc(1, sizeof(ScriptResult));
+        assert_non_null(run->list.scripts);
+        assert_non_null(run->results);
+        run->list.n = 1;
+        run->list.scripts[0].path = strdup("/etc/libvirt/hooks/network");
+        run->results[0] = (ScriptResult){
+                .path = run->list.scripts[0].path,
+                .status = 256,
+                .duration = 2000,
+                .error = strdup("no"),
+                .error_size = 2,
+                .error_total = 2,
+                .output = malloc(3),
+                .output_size = 3,
+                .output_total = 5000,
+        };
+        memcpy(run->results[0].output, "a\0\xff", 3);
+        run->scripts = 1;
+        run->finished = true;
+        run->outcome = RUN_REFUSED;
+        run->reason = strdup("the reason");
+        run->message = strdup("the message");
+}
+
+static void assert_subject(const RunRecord *record) {
+        assert_string_equal(hook_type_to_string(record->type), "network");
+        assert_string_equal(record->object, "default");
+        assert_string_equal(record->operation, "port-created");
+        assert_string_equal(record->suboperation, "begin");
+        assert_string_equal(record->extra, "-");
+        assert_string_equal(record->uuid, "5c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b11");
+        assert_string_equal(record->port_uuid, "6c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b12");
+        assert_string_equal(record->port_mac, "52:54:00:11:22:33");
+        assert_string_equal(record->port_owner, "web-01");
+        assert_null(record->port_owner_uuid);
+        assert_string_equal(record->caller_comm, "libvirtd");
+        assert_string_equal(record->caller_unit, "libvirtd.service");
+        assert_int_equal(record->caller_uid, 64055);
+        assert_int_equal(record->caller_pid, 4711);
+}
+
+static void assert_ended(const RunRecord *record) {
+        assert_subject(record);
+        assert_int_equal(record->state, RUN_STATE_FINISHED);
+        assert_int_equal(record->started_at, 1700000000000000);
+        assert_int_equal(record->duration, 2500);
+        assert_int_equal(record->sequence_started, 7);
+        assert_int_equal(record->sequence_finished, 8);
+        assert_int_equal(record->pid, 0);
+        assert_null(record->script);
+        assert_int_equal(record->outcome, RUN_REFUSED);
+        assert_int_equal(record->effect, HOOK_EFFECT_ABORT);
+        assert_string_equal(record->reason, "the reason");
+        assert_string_equal(record->message, "the message");
+        assert_int_equal(record->scripts, 1);
+        assert_string_equal(record->results[0].path, "/etc/libvirt/hooks/network");
+        assert_int_equal(record->results[0].status, 256);
+        assert_int_equal(record->results[0].duration, 2000);
+        assert_int_equal(record->results[0].error_size, 2);
+        assert_memory_equal(record->results[0].error, "no", 2);
+        assert_int_equal(record->results[0].output_size, 3);
+        assert_memory_equal(record->results[0].output, "a\0\xff", 3);
+        assert_int_equal(record->results[0].output_total, 5000);
+}
+
+static void test_a_view_tells_of_each_state(void **state) {
+        RunRecord record;
+        Fixture f;
+
+        fixture_open(&f);
+        run_describe(f.run, &record);
+        assert_subject(&record);
+        assert_int_equal(record.state, RUN_STATE_WAITING);
+        assert_true(record.queued_at > 0);
+        assert_int_equal(record.started_at, 0);
+        assert_int_equal(record.scripts, 0);
+        assert_null(record.reason);
+
+        f.run->started_at = 1;
+        run_describe(f.run, &record);
+        assert_int_equal(record.state, RUN_STATE_RUNNING);
+
+        end_run(f.run);
+        run_describe(f.run, &record);
+        assert_ended(&record);
+        fixture_close(&f);
+}
+
+/* In memory of just its size, that whoever looks for bad accesses sees what is beyond. */
+static RunRecord *copy_of(const RunRecord *record) {
+        size_t size = run_record_size(record);
+        void *place = malloc(size);
+        RunRecord *copy;
+
+        assert_non_null(place);
+        copy = run_record_copy(record, place);
+        assert_ptr_equal(copy, place);
+        assert_int_equal(copy->size, size);
+        return copy;
+}
+
+static void test_a_copy_outlives_the_run(void **state) {
+        char id[UUID_TEXT_SIZE];
+        RunRecord record, *copy;
+        Fixture f;
+
+        fixture_open(&f);
+        end_run(f.run);
+        memcpy(id, f.run->id, sizeof(id));
+        run_describe(f.run, &record);
+        copy = copy_of(&record);
+        fixture_close(&f);
+
+        assert_string_equal(copy->id, id);
+        assert_ended(copy);
+        free(copy);
+}
+
+static void test_a_copy_of_little_is_small(void **state) {
+        RunRecord record, *copy;
+        Fixture f;
+
+        fixture_open(&f);
+        run_describe(f.run, &record);
+        copy = copy_of(&record);
+        assert_subject(copy);
+        assert_null(copy->results);
+        assert_true(copy->size < 512); /* a thousand of them are kept */
+        free(copy);
+        fixture_close(&f);
+}
+
+int main(void) {
+        static const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_a_view_tells_of_each_state),
+                cmocka_unit_test(test_a_copy_outlives_the_run),
+                cmocka_unit_test(test_a_copy_of_little_is_small),
+        };
+
+        cmocka_set_message_output(CM_OUTPUT_TAP);
+        return cmocka_run_group_tests_name("run-record", tests, NULL, NULL);
+}
