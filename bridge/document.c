@@ -490,3 +490,21 @@ int document_check(const char *data, size_t size, DocumentKind expected,
         }
         return p.r;
 }
+
+void document_set_up(void) {
+        static const char domain[] = "<domain type='kvm'>\n"
+                                     "  <name>guest</name>\n"
+                                     "  <uuid>00000000-0000-0000-0000-000000000000</uuid>\n"
+                                     "</domain>\n";
+        const DocumentLimits limits = { .size = sizeof(domain), .depth = 2 };
+        _cleanup_free_ char *problem = NULL;
+        DocumentInfo info;
+
+        xmlInitParser();
+        if (document_check(domain, strlen(domain), DOCUMENT_DOMAIN, &limits, &info, &problem) >= 0)
+                document_info_clear(&info);
+}
+
+void document_clean_up(void) {
+        xmlCleanupParser();
+}

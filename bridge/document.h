@@ -20,6 +20,13 @@ typedef struct DocumentLimits {
 } DocumentLimits;
 
 /*
+ * Sets libxml2 up and brings its code into memory, so that the first document, which somebody waits
+ * for, takes no longer than others. The first use of libxml2 would do the former, too.
+ */
+void document_set_up(void);
+void document_clean_up(void);
+
+/*
  * Checks the SIZE bytes at DATA. EXPECTED is the kind it must be; for DOCUMENT_NETWORK a <hookData>
  * is as good, and info->kind tells. Returns 0, with *info filled (document_info_clear() it); or,
  * with *ret_problem set to a sentence's second half such as "is empty" or "has a DTD" (free() it),

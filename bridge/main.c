@@ -6,7 +6,6 @@
 
 #include <fcntl.h>
 #include <getopt.h>
-#include <libxml/parser.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -16,6 +15,7 @@
 #include "bus-names.h"
 #include "bus-open.h"
 #include "descriptors.h"
+#include "document.h"
 #include "interrupt.h"
 #include "journald.h"
 #include "log.h"
@@ -325,10 +325,10 @@ int main(int argc, char **argv) {
         block_signals();
         descriptors_raise_limit();
         descriptors_take_spare();
-        xmlInitParser();
+        document_set_up();
         r = serve(&options);
         journald_use_loop(NULL);
-        xmlCleanupParser();
+        document_clean_up();
         strv_free(options.bridge.hooks_directories);
         return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
