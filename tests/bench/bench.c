@@ -37,12 +37,13 @@ static const Plan quick_plan = {
 static const struct {
         const char *name;
         void (*measure)(const Bench *bench);
+        bool cold; /* with cold caches, too */
 } measures[] = {
-        { "calls", measure_calls },
-        { "documents", measure_documents },
+        { "calls", measure_calls, true },
+        { "documents", measure_documents, true },
         { "callers", measure_callers },
         { "flight", measure_flight },
-        { "subscribers", measure_subscribers },
+        { "subscribers", measure_subscribers, true },
         { "memory", measure_memory },
         { "start", measure_start },
 };
@@ -113,12 +114,15 @@ static bool is_wanted(const char *name, char **names) {
 }
 
 static void measure_bus(const Bench *bench, char **names) {
-        results_set_bus(bench->results, bench->bus);
-        for (size_t i = 0; i < ELEMENTS(measures); i++)
-                if (is_wanted(measures[i].name, names)) {
-                        (void) fprintf(stderr, "bench: %s: %s\n", bench->bus, measures[i].name);
-                        measures[i].measure(bench);
-                }
+        results_set_column(bench->results, bench->bus, bench->caches);
+        for (size_t i = 0; i < ELEMENTS(measures); i++) {
+                if (!is_wanted(measures[i].name, names) ||
+                    (bench->caches == CACHES_COLD && !measures[i].cold))
+                        continue;
+                (void) fprintf(stderr, "bench: %s, %s caches: %s\n", bench->bus,
+                               caches_to_string(bench->caches), measures[i].name);
+                measures[i].measure(bench);
+        }
 }
 
 /* We lie in tests/bench of the folder where all was built. */
@@ -151,7 +155,8 @@ int main(int argc, char **argv) {
                 if (why_not)
                         results_add_note(bench.results, "Not measured: %s, as %s.", *kind, why_not);
                 else
-                        measure_bus(&bench, argv + optind);
+                        for (bench.caches = 0; bench.caches < CACHES_MAX; bench.caches++)
+                                measure_bus(&bench, argv + optind);
         }
         results_print(bench.results, options.format);
         results_free(bench.results);

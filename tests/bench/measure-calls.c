@@ -202,7 +202,7 @@ void measure_calls(const Bench *bench) {
                sizeof(subjects));
         for (size_t i = 0; i < INDEX_MAX; i++)
                 subjects[i].document = document;
-        subjects_measure(subjects, INDEX_MAX, bench->plan->calls);
+        subjects_measure(subjects, INDEX_MAX, bench->plan->calls, bench->caches);
         report_rows(bench, subjects, INDEX_MAX);
         report_targets(bench, subjects);
         for (size_t i = 0; i < INDEX_MAX; i++)

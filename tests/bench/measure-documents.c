@@ -50,7 +50,7 @@ static void measure_one(const Bench *bench, const Site *site, const char *size_n
                 s[i].script = SCRIPT_READ;
                 s[i].document = document;
         }
-        subjects_measure(s, WAY_MAX, bench->plan->large_calls);
+        subjects_measure(s, WAY_MAX, bench->plan->large_calls, bench->caches);
         for (size_t i = 0; i < WAY_MAX; i++)
                 subject_report(&s[i], bench->results, i == WAY_SPAWN ? NULL : &s[WAY_SPAWN]);
         if (streq(size_name, "1 MiB"))

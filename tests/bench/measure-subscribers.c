@@ -44,7 +44,7 @@ void measure_subscribers(const Bench *bench) {
 
         listeners = subscribers_new(with->bus, SUBSCRIBERS);
         s[NONE_WITH].settle = s[SHELL_WITH].settle = settle;
-        subjects_measure(s, MAX, bench->plan->calls);
+        subjects_measure(s, MAX, bench->plan->calls, bench->caches);
         for (size_t i = 0; i < MAX; i++)
                 subject_report(&s[i], bench->results, i < NONE_WITH ? NULL : &s[i - NONE_WITH]);
         results_add_target(bench->results, "with 200 subscribers, no script, in calls with none",

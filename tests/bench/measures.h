@@ -6,6 +6,7 @@
  * judge.
  */
 
+#include "caches.h"
 #include "results.h"
 
 /* How much of all. */
@@ -20,6 +21,7 @@ typedef struct Plan {
 
 typedef struct Bench {
         const char *bus; /* its kind */
+        Caches caches;
         const Plan *plan;
         Results *results;
 } Bench;

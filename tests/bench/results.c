@@ -16,6 +16,7 @@
 struct Results {
         json_object *root, *rows, *targets, *notes;
         const char *bus;
+        Caches caches;
 };
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -90,14 +91,26 @@ Results *results_free(Results *results) {
         return NULL;
 }
 
-void results_set_bus(Results *results, const char *kind) {
-        results->bus = kind;
+void results_set_column(Results *results, const char *bus, Caches caches) {
+        results->bus = bus;
+        results->caches = caches;
+}
+
+/* Where it was measured, for programs and for people. */
+static void set_column(const Results *results, json_object *object) {
+        char column[64];
+
+        (void) snprintf(column, sizeof(column), "%s, %s", results->bus,
+                        caches_to_string(results->caches));
+        set_string(object, "bus", results->bus);
+        set_string(object, "caches", caches_to_string(results->caches));
+        set_string(object, "column", column);
 }
 
 static json_object *new_row(Results *results, const char *name, const char *unit) {
         json_object *row = must_have(json_object_new_object());
 
-        set_string(row, "bus", results->bus);
+        set_column(results, row);
         set_string(row, "name", name);
         set_string(row, "unit", unit);
         (void) json_object_array_add(results->rows, row);
@@ -135,7 +148,7 @@ void results_add_value(Results *results, const char *name, double value, const c
 void results_add_target(Results *results, const char *name, double value, double limit) {
         json_object *target = must_have(json_object_new_object());
 
-        set_string(target, "bus", results->bus);
+        set_column(results, target);
         set_string(target, "name", name);
         set(target, "value", json_object_new_double(value));
         set(target, "limit", json_object_new_double(limit));
@@ -185,12 +198,12 @@ static void print_target(json_object *target, bool markdown) {
                       is_reached(target) ? "reached" : "missed");
 }
 
-static json_object *find_target(json_object *targets, const char *name, const char *bus) {
+static json_object *find_target(json_object *targets, const char *name, const char *column) {
         for (size_t i = 0; i < json_object_array_length(targets); i++) {
                 json_object *target = json_object_array_get_idx(targets, i);
 
                 if (streq(get_string(target, "name"), name) &&
-                    streq(get_string(target, "bus"), bus))
+                    streq(get_string(target, "column"), column))
                         return target;
         }
         return NULL;
@@ -206,14 +219,14 @@ static bool is_first(json_object *array, json_object *item, const char *key) {
         return true;
 }
 
-/* What was measured of the target NAME, in a column for each bus. What is too much is in bold. */
+/* What was measured of the target NAME, in each column. What is too much is in bold. */
 static void print_target_columns(json_object *targets, const char *name) {
         for (size_t i = 0; i < json_object_array_length(targets); i++) {
                 json_object *item = json_object_array_get_idx(targets, i), *target;
 
-                if (!is_first(targets, item, "bus"))
+                if (!is_first(targets, item, "column"))
                         continue;
-                target = find_target(targets, name, get_string(item, "bus"));
+                target = find_target(targets, name, get_string(item, "column"));
                 if (target)
                         (void) printf(is_reached(target) ? " %.2f |" : " **%.2f** |",
                                       get_number(target, "value"));
@@ -223,7 +236,7 @@ static void print_target_columns(json_object *targets, const char *name) {
         (void) printf("\n");
 }
 
-/* One table, for a README: what, how much at most, and on each bus. */
+/* One table, for a README: what, how much at most, and what it was. */
 static void print_targets_markdown(json_object *targets) {
         size_t n = json_object_array_length(targets);
 
@@ -233,12 +246,12 @@ static void print_targets_markdown(json_object *targets) {
         for (size_t i = 0; i < n; i++) {
                 json_object *item = json_object_array_get_idx(targets, i);
 
-                if (is_first(targets, item, "bus"))
-                        (void) printf(" %s |", get_string(item, "bus"));
+                if (is_first(targets, item, "column"))
+                        (void) printf(" %s |", get_string(item, "column"));
         }
         (void) printf("\n|---|---:|");
         for (size_t i = 0; i < n; i++)
-                if (is_first(targets, json_object_array_get_idx(targets, i), "bus"))
+                if (is_first(targets, json_object_array_get_idx(targets, i), "column"))
                         (void) printf("---:|");
         (void) printf("\n");
         for (size_t i = 0; i < n; i++) {
@@ -251,17 +264,17 @@ static void print_targets_markdown(json_object *targets) {
         }
 }
 
-/* Those of ARRAY that were measured on one bus, after the other. */
-static void print_by_bus(json_object *array, bool markdown, const char *title, const char *columns,
-                         void (*print)(json_object *item, bool markdown)) {
-        const char *bus = "";
+/* Those of ARRAY that belong to one column, after the other. */
+static void print_by_column(json_object *array, bool markdown, const char *title,
+                            const char *columns, void (*print)(json_object *item, bool markdown)) {
+        const char *column = "";
 
         for (size_t i = 0; i < json_object_array_length(array); i++) {
                 json_object *item = json_object_array_get_idx(array, i);
 
-                if (!streq(bus, get_string(item, "bus"))) {
-                        bus = get_string(item, "bus");
-                        (void) printf(markdown ? "\n%s, %s:\n\n%s" : "\n%s, %s\n\n", title, bus,
+                if (!streq(column, get_string(item, "column"))) {
+                        column = get_string(item, "column");
+                        (void) printf(markdown ? "\n%s, %s:\n\n%s" : "\n%s, %s\n\n", title, column,
                                       columns);
                 }
                 print(item, markdown);
@@ -276,10 +289,10 @@ static void print_tables(const Results *results, bool markdown) {
                       (int) get_number(machine, "processors"), get_string(machine, "kernel"));
         if (markdown)
                 print_targets_markdown(results->targets);
-        print_by_bus(results->rows, markdown, "Measured",
-                     "| What | Median | 99 % | Ratio |\n|---|---:|---:|---|\n", print_row);
+        print_by_column(results->rows, markdown, "Measured",
+                        "| What | Median | 99 % | Ratio |\n|---|---:|---:|---|\n", print_row);
         if (!markdown)
-                print_by_bus(results->targets, false, "To be reached", NULL, print_target);
+                print_by_column(results->targets, false, "To be reached", NULL, print_target);
         for (size_t i = 0; i < json_object_array_length(results->notes); i++)
                 (void) printf("\n%s\n",
                               json_object_get_string(json_object_array_get_idx(results->notes, i)));

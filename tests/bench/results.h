@@ -5,6 +5,7 @@
  * What was measured, and what was to be reached.
  */
 
+#include "caches.h"
 #include "samples.h"
 
 typedef enum ResultFormat {
@@ -18,8 +19,8 @@ typedef struct Results Results;
 Results *results_new(void);
 Results *results_free(Results *results);
 
-/* What comes from here on was measured on a bus of KIND. */
-void results_set_bus(Results *results, const char *kind);
+/* What comes from here on was measured on a bus of kind BUS, with such CACHES. */
+void results_set_column(Results *results, const char *bus, Caches caches);
 
 /* A row of times. RATIO_TO, which may be NULL, is what its median is RATIO times. Takes what
  * SAMPLES have, and returns the median in nanoseconds. */

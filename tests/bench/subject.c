@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Subjects. Each does once what is measured next, so that all find their own code and data in the
- * caches, and none profits from the one before.
+ * Subjects. Each does once what is measured next, so that none profits from the one before: all
+ * find their own code and data in the caches, or, where those are made cold, nothing.
  */
 
 #include "subject.h"
@@ -33,7 +33,7 @@ void subject_run(const Subject *subject) {
                    subject->operation ? subject->operation : OPERATION_PLAIN, subject->document);
 }
 
-void subject_measure(Subject *subject) {
+static void subject_measure(Subject *subject, Caches caches) {
         uint64_t start;
 
         if (!subject->act)
@@ -43,6 +43,8 @@ void subject_measure(Subject *subject) {
         if (subject->settle)
                 subject->settle();
         (void) usleep(PAUSE);
+        if (caches == CACHES_COLD)
+                caches_make_cold();
         start = now_nsec();
         subject->act(subject);
         samples_add(&subject->samples, now_nsec() - start);
@@ -50,10 +52,10 @@ void subject_measure(Subject *subject) {
                 subject->settle();
 }
 
-void subjects_measure(Subject *subjects, size_t count, unsigned n) {
+void subjects_measure(Subject *subjects, size_t count, unsigned n, Caches caches) {
         for (unsigned i = 0; i < n; i++)
                 for (size_t k = 0; k < count; k++)
-                        subject_measure(&subjects[k]);
+                        subject_measure(&subjects[k], caches);
 }
 
 double subject_median(Subject *subject) {

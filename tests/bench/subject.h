@@ -6,6 +6,7 @@
  * whatever else the machine does meets all of them.
  */
 
+#include "caches.h"
 #include "hooks.h"
 #include "results.h"
 #include "site.h"
@@ -34,11 +35,8 @@ void subject_ping(const Subject *subject);
 void subject_call(const Subject *subject);
 void subject_run(const Subject *subject);
 
-/* One sample. */
-void subject_measure(Subject *subject);
-
 /* N samples of each of the subjects, of which there are COUNT. */
-void subjects_measure(Subject *subjects, size_t count, unsigned n);
+void subjects_measure(Subject *subjects, size_t count, unsigned n, Caches caches);
 
 /* The median so far, in nanoseconds. */
 double subject_median(Subject *subject);
