@@ -13,53 +13,72 @@
 #include <sys/queue.h>
 
 #define SHELF_SIZE ((size_t) 32 * 1024)
+#define LARGE      (SHELF_SIZE / 4) /* a larger record has a shelf to itself */
 
 typedef TAILQ_HEAD(RecordList, RunRecord) RecordList;
 
-typedef struct Shelf Shelf;
-
-struct Shelf {
-        TAILQ_ENTRY(Shelf) shelves;
+typedef struct Shelf {
         size_t size, used; /* bytes at DATA */
-        unsigned n;        /* the records that are still wanted */
+        unsigned n;        /* the records on it that are still wanted */
         alignas(RunRecord) char data[];
-};
-
-typedef TAILQ_HEAD(ShelfList, Shelf) ShelfList;
+} Shelf;
 
 struct History {
-        RecordList runs;   /* newest first */
-        ShelfList shelves; /* oldest first */
+        RecordList runs; /* newest first */
+        Shelf *shelf;    /* where there may be room for one more, or NULL */
         uint64_t n_runs, size;
         uint64_t max_runs, max_size;
 };
 
-/* A place for SIZE bytes, or NULL where memory is short. */
-static void *take_place(History *history, size_t size) {
-        Shelf *shelf = TAILQ_LAST(&history->shelves, ShelfList);
-        size_t rounded = (size + alignof(RunRecord) - 1) / alignof(RunRecord) * alignof(RunRecord);
+static Shelf *shelf_new(size_t size) {
+        Shelf *shelf = malloc(sizeof(Shelf) + size);
 
-        if (!shelf || shelf->size - shelf->used < rounded) {
-                size_t room = MAX(rounded, SHELF_SIZE - sizeof(Shelf));
-
-                shelf = malloc(sizeof(Shelf) + room);
-                if (!shelf)
-                        return NULL;
-                *shelf = (Shelf){ .size = room };
-                TAILQ_INSERT_TAIL(&history->shelves, shelf, shelves);
-        }
-        shelf->n++;
-        shelf->used += rounded;
-        return shelf->data + shelf->used - rounded;
+        if (shelf)
+                *shelf = (Shelf){ .size = size };
+        return shelf;
 }
 
-/* Gives back the place that was taken before all others. */
-static void give_back_oldest_place(History *history) {
-        Shelf *shelf = TAILQ_FIRST(&history->shelves);
+static size_t shelf_room(const Shelf *shelf) {
+        return shelf ? shelf->size - shelf->used : 0;
+}
+
+/* A shelf with room for SIZE bytes, or NULL where memory is short. */
+static Shelf *find_shelf(History *history, size_t size) {
+        Shelf *shelf;
+
+        if (size > LARGE)
+                return shelf_new(size);
+        if (shelf_room(history->shelf) >= size)
+                return history->shelf;
+        shelf = shelf_new(SHELF_SIZE - sizeof(Shelf));
+        if (shelf)
+                history->shelf = shelf;
+        return shelf;
+}
+
+/* NULL where memory is short. */
+static RunRecord *put_on_shelf(History *history, const RunRecord *record) {
+        size_t step = alignof(RunRecord);
+        size_t size = (run_record_size(record) + step - 1) / step * step;
+        Shelf *shelf = find_shelf(history, size);
+        RunRecord *copy;
+
+        if (!shelf)
+                return NULL;
+        copy = run_record_copy(record, shelf->data + shelf->used);
+        copy->shelf = shelf;
+        shelf->used += size;
+        shelf->n++;
+        return copy;
+}
+
+static void take_from_shelf(History *history, RunRecord *run) {
+        Shelf *shelf = run->shelf;
 
         if (--shelf->n > 0)
                 return;
-        TAILQ_REMOVE(&history->shelves, shelf, shelves);
+        if (history->shelf == shelf)
+                history->shelf = NULL;
         free(shelf);
 }
 
@@ -69,7 +88,7 @@ static void drop_oldest(History *history) {
         TAILQ_REMOVE(&history->runs, run, in_history);
         history->n_runs--;
         history->size -= run->size;
-        give_back_oldest_place(history);
+        take_from_shelf(history, run);
 }
 
 static void enforce_limits(History *history) {
@@ -86,13 +105,11 @@ void history_set_limits(History *history, uint64_t runs, uint64_t size) {
 
 void history_add(History *history, const Run *run) {
         RunRecord record, *copy;
-        void *place;
 
         run_describe(run, &record);
-        place = take_place(history, run_record_size(&record));
-        if (!place)
+        copy = put_on_shelf(history, &record);
+        if (!copy)
                 return; /* memory is short: history is the first thing to do without */
-        copy = run_record_copy(&record, place);
         TAILQ_INSERT_HEAD(&history->runs, copy, in_history);
         history->n_runs++;
         history->size += copy->size;
@@ -118,7 +135,6 @@ int history_new(History **ret) {
         if (!history)
                 return -ENOMEM;
         TAILQ_INIT(&history->runs);
-        TAILQ_INIT(&history->shelves);
         *ret = history;
         return 0;
 }

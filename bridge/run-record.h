@@ -46,8 +46,11 @@ typedef struct RunRecord {
         const ScriptResult *results; /* of the scripts that have ended */
         unsigned scripts;            /* how many have */
 
-        size_t size;                       /* of a copy: the bytes that it takes */
-        TAILQ_ENTRY(RunRecord) in_history; /* the history's own */
+        size_t size; /* of a copy: the bytes that it takes */
+
+        /* The history's own. */
+        struct Shelf *shelf;
+        TAILQ_ENTRY(RunRecord) in_history;
 } RunRecord;
 
 /* *ret is valid until anything happens to RUN. */

@@ -126,6 +126,27 @@ static void test_of_too_large_runs_the_oldest_goes(void **state) {
         past_close(&past);
 }
 
+/* As they are kept in different ways, each must go in its turn, and whole. */
+static void test_large_and_small_ones_go_in_order(void **state) {
+        Past past;
+
+        past_open(&past, 4, 100000000);
+        for (unsigned i = 1; i <= 400; i++)
+                add_large(&past, i, i % 3 * 9000);
+        assert_past(&past, "400 399 398 397");
+        for (unsigned i = 401; i <= 404; i++)
+                add(&past, i);
+        assert_past(&past, "404 403 402 401");
+        history_set_limits(past.history, 0, 100000000);
+        assert_past(&past, "");
+        add(&past, 405);
+        assert_past(&past, "");
+        history_set_limits(past.history, 4, 100000000);
+        add(&past, 406);
+        assert_past(&past, "406");
+        past_close(&past);
+}
+
 static void test_lower_caps_hold_at_once(void **state) {
         Past past;
 
@@ -162,6 +183,7 @@ int main(void) {
                 cmocka_unit_test(test_ids_that_nobody_has_are_not_found),
                 cmocka_unit_test(test_of_too_many_runs_the_oldest_goes),
                 cmocka_unit_test(test_of_too_large_runs_the_oldest_goes),
+                cmocka_unit_test(test_large_and_small_ones_go_in_order),
                 cmocka_unit_test(test_lower_caps_hold_at_once),
                 cmocka_unit_test(test_nothing_is_kept_with_a_cap_of_none),
         };
