@@ -103,7 +103,7 @@ const Verb verb_check = {
         .name = "check",
         .arguments = "[DIR...]",
         .summary = "Tell why hooks do not run, or would not, and what mends it",
-        .help = "      --config=FILE      Take the folders from FILE, not from the machine's settings\n",
+        .help = "      --config=FILE      Take the directories from FILE, not from the settings\n",
         .max_arguments = INT_MAX,
         .options = check_options,
         .parse = parse,
