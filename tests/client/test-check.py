@@ -615,6 +615,23 @@ class Names(CheckTestCase):
                 os.unlink(self.hook("qemu.d", name))
 
 
+class Readme(CheckTestCase):
+    def test_the_example(self):
+        """What README.md says to type comes out as it is there."""
+        with open(os.path.join(TOP_SRCDIR, "README.md"), encoding="utf-8") as file:
+            text = file.read()
+        block, = (block for block in re.findall(r"(?m)(?:^    .*\n)+", text) if "virt-hooks check" in block)
+        lines = [line[4:] for line in block.splitlines()]
+        commands = "\n".join(line[2:] for line in lines if line.startswith("$ "))
+        self.assertIn(" /tmp/vh ", commands)
+        script = commands.replace("/tmp/vh", self.path("vh")).replace("./build/client/virt-hooks", VIRT_HOOKS)
+        done = subprocess.run(["sh", "-c", script], cwd=TOP_SRCDIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        self.assertEqual((done.returncode, done.stderr), (TROUBLE, ""))
+        # The columns are as wide as the paths.
+        self.assertEqual([line.replace(self.path("vh"), "/tmp/vh").split() for line in done.stdout.splitlines()],
+                         [line.split() for line in lines if not line.startswith("$ ")])
+
+
 class Folders(CheckTestCase):
     def test_folder_that_is_none(self):
         self.script("qemu.d")
