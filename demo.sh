@@ -3,12 +3,28 @@
 #
 # Shows what virt-hooks is for: builds it, starts the service on a private bus with the sample hooks of
 # examples/hooks, and takes a guest through its life with the documents that a real libvirtd gave to its
-# hooks. Leaves nothing behind.
+# hooks. Leaves nothing behind but packages.
 
 set -eu
 top=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/setup.sh
 . "$top/tests/setup.sh"
+
+case $#:${1:-} in
+0:) ;;
+1:-h | 1:--help)
+        cat <<END
+Usage: $0
+
+Builds virt-hooks, starts it on a bus of its own, and takes a guest through its life. Leaves nothing behind but packages.
+END
+        exit
+        ;;
+*)
+        echo "usage: $0" >&2
+        exit 2
+        ;;
+esac
 
 # shellcheck disable=SC2086,SC2154 # lists of words, of setup.sh
 need_packages $build_packages $client_packages
@@ -133,7 +149,7 @@ touch "$images/web-01.img"
 domain() { recording "$1" | sed "s|/var/lib/libvirt/images/|$images/|"; }
 
 title "The hooks in $work/hooks, as the service sees them"
-call ListScripts | sed 's/), (/)\n(/g; s/^/  /'
+"$work/source/build/client/virt-hooks" --address="$address" scripts
 
 title "A guest starts: libvirt, or any other daemon, calls the hooks in this order"
 step Qemu web-01 prepare "$(domain 06-qemu-prepare)"

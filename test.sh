@@ -11,9 +11,19 @@ top=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=tests/setup.sh
 . "$top/tests/setup.sh"
 
-case ${1:-} in
-'') quick=no ;;
---quick) quick=yes ;;
+case $#:${1:-} in
+0:) quick=no ;;
+1:--quick) quick=yes ;;
+1:-h | 1:--help)
+        cat <<END
+Usage: $0 [--quick]
+
+Builds virt-hooks and runs all its tests. Leaves nothing behind but packages.
+
+      --quick  Leave out those that need a booted systemd
+END
+        exit
+        ;;
 *)
         echo "usage: $0 [--quick]" >&2
         exit 2
@@ -108,18 +118,37 @@ lint_data() {
                 xmllint --nonet --noout "$work"/source/policy/*.conf "$work"/source/policy/*.policy
 }
 
+# Says nothing that somebody new would stop at.
+make_configure() {
+        local words status
+        words=$(cd "$work/source" && autoreconf -fi 2>&1)
+        status=$?
+        printf '%s\n' "$words"
+        [ $status -eq 0 ] && [[ $words != *warning* ]]
+}
+
+# What the documents in the folder $1 link to is there.
+follow_links() {
+        local links document link
+        links=$(grep -roP --include='*.md' '\]\(\K[^)#]+' "$1") || return
+        while IFS=: read -r document link; do
+                [ -e "${document%/*}/$link" ] || { echo "$document links to $link" && return 1; }
+        done <<<"$links"
+}
+
 # Everything that make install puts somewhere is taken away by make uninstall, and libvirt has its own hook back; while a hook runs
 # that cannot be, and nothing goes.
 install_and_uninstall() {
         local hooks=$work/destdir/usr/local/etc/libvirt/hooks
         (umask 077 && make -C "$work/gcc" install DESTDIR="$work/destdir") && mkdir -p "$hooks" &&
+                follow_links "$work/destdir/usr/local/share/doc/virt-hooks" &&
                 [ "$(stat -c %a "$work"/destdir/usr/local/etc/virt-hooks{,/hooks,/virt-hooks.conf.d} | sort -u)" = 755 ] &&
                 printf '#!/bin/sh\n' >"$hooks/qemu" && chmod +x "$hooks/qemu" &&
                 "$work/destdir/usr/local/bin/virt-hooks" attach --root="$work/destdir" && [ -L "$hooks/qemu" ] &&
                 ! flock -s "$work/destdir/usr/local/etc/virt-hooks/attach.state" make -C "$work/gcc" uninstall DESTDIR="$work/destdir" &&
                 [ -x "$work/destdir/usr/local/sbin/virt-hooks-forward" ] &&
                 make -C "$work/gcc" uninstall DESTDIR="$work/destdir" && [ ! -L "$hooks/qemu" ] &&
-                [ "$(find "$work/destdir" ! -type d)" = "$hooks/qemu" ]
+                [ "$(find "$work/destdir" ! -type d -o -name '*virt-hooks*')" = "$hooks/qemu" ]
 }
 
 # Whoever gets a tarball has a compiler and make, and perhaps nothing else that made it: those here would tell of it. The times of its
@@ -156,6 +185,17 @@ one_version() {
                 [ "$(head -n 1 "$work/source/NEWS")" = "virt-hooks $version" ]
 }
 
+# It builds and runs nothing for whoever asks what it does, or means something else.
+demo_arguments() {
+        local arguments
+        "$work/source/demo.sh" --help >"$work/words" && grep -q '^Usage: ' "$work/words" && ! grep -q Building "$work/words" || return
+        for arguments in --frob word '--help word'; do
+                # shellcheck disable=SC2086 # words
+                "$work/source/demo.sh" $arguments 2>"$work/words"
+                [ $? -eq 2 ] && grep -q '^usage: ' "$work/words" || return
+        done
+}
+
 # The tests themselves have run by now.
 debian_package() {
         mkdir "$work/package" && cp -a "$work/source" "$work/package/source" && cd "$work/package/source" &&
@@ -173,7 +213,7 @@ package_in_machine() {
 }
 
 copy_source "$work/source"
-stage 'autoreconf' sh -c "cd '$work/source' && autoreconf -fi" || exit 1
+stage 'autoreconf' make_configure || exit 1
 stage 'build with gcc' build "$work/gcc"
 check 'tests' "$work/gcc" check TEST_TIMEOUT_FACTOR=3
 check 'load, faults and access on dbus-broker' "$work/gcc" check TEST_TIMEOUT_FACTOR=3 VIRT_HOOKS_TEST_BUS=dbus-broker \
@@ -209,6 +249,7 @@ stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
 stage 'layout of all files' "$work/source/tests/editorconfig"
 stage 'manual pages and XML' lint_data
+stage 'the arguments of the demo' demo_arguments
 stage 'demo' "$work/source/demo.sh"
 stage 'demo, again' "$work/source/demo.sh"
 
