@@ -231,7 +231,8 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
                 return 0;
         if (r >= 0) {
                 (void) sd_notify(0, "READY=1\nSTATUS=Waiting for calls");
-                memory_give_back_tables();
+                memory_give_back_start();
+                document_set_up();
                 return 0;
         }
         if (r == -EEXIST)
@@ -325,7 +326,6 @@ int main(int argc, char **argv) {
         block_signals();
         descriptors_raise_limit();
         descriptors_take_spare();
-        document_set_up();
         r = serve(&options);
         journald_use_loop(NULL);
         document_clean_up();

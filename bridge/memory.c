@@ -9,6 +9,7 @@
 #include "memory.h"
 
 #include <fcntl.h>
+#include <gnu/lib-names.h>
 #include <link.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -75,19 +76,46 @@ bool memory_is_short(void) {
         return false;
 }
 
-/* Symbols, versions and relocations are in front, in pages that are neither written nor run. */
-static int give_back_tables(struct dl_phdr_info *object, size_t size, void *userdata) {
+/* The program itself, and the library that all others use, are in use at each call. */
+static bool is_always_used(const struct dl_phdr_info *object) {
+        return empty(object->dlpi_name) || streq(basename(object->dlpi_name), LIBC_SO);
+}
+
+/* Then what was read from the file is not what is there. */
+static bool has_text_relocations(const struct dl_phdr_info *object) {
+        for (size_t i = 0; i < object->dlpi_phnum; i++) {
+                const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
+                const ElfW(Dyn) * entry;
+
+                if (segment->p_type != PT_DYNAMIC)
+                        continue;
+                entry = (const ElfW(Dyn) *) (object->dlpi_addr + segment->p_vaddr);
+                for (; entry->d_tag != DT_NULL; entry++)
+                        if (entry->d_tag == DT_TEXTREL ||
+                            (entry->d_tag == DT_FLAGS && (entry->d_un.d_val & DF_TEXTREL)))
+                                return true;
+        }
+        return false;
+}
+
+/*
+ * What is in front of all else, symbols, versions and relocations, was for the loader. What is used
+ * of the rest comes back by itself, and much of it was used at the start only.
+ */
+static int give_back(struct dl_phdr_info *object, size_t size, void *userdata) {
+        if (has_text_relocations(object))
+                return 0;
         for (size_t i = 0; i < object->dlpi_phnum; i++) {
                 const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
 
-                if (segment->p_type == PT_LOAD && segment->p_offset == 0 &&
-                    segment->p_flags == PF_R)
+                if (segment->p_type == PT_LOAD && (segment->p_flags & PF_W) == 0 &&
+                    (segment->p_offset == 0 || !is_always_used(object)))
                         (void) madvise((void *) (object->dlpi_addr + segment->p_vaddr),
                                        segment->p_memsz, MADV_DONTNEED);
         }
         return 0;
 }
 
-void memory_give_back_tables(void) {
-        (void) dl_iterate_phdr(give_back_tables, NULL);
+void memory_give_back_start(void) {
+        (void) dl_iterate_phdr(give_back, NULL);
 }

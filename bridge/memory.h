@@ -19,8 +19,7 @@ bool memory_is_short(void);
 bool memory_try_again(int r);
 
 /*
- * Gives back what of the program and its libraries only the loader needed, which is a quarter of
- * what we have in memory. It stays in the kernel's cache of files, and is there again should
- * anybody look.
+ * Gives back what only the start needed of the program's and the libraries' files: it need not be
+ * in our memory. It stays in the kernel's cache of files, and is there again should anybody look.
  */
-void memory_give_back_tables(void);
+void memory_give_back_start(void);

@@ -58,7 +58,7 @@ void measure_memory(const Bench *bench) {
         _cleanup_free_ char *large = domain_dense("guest", (4U << 20) - 512), *when = NULL;
         Memory rest, after;
 
-        rest = service_memory(site->service);
+        rest = memory_at_rest(site);
         call_often(site, SCRIPT_TRUE, bench->plan->many_calls / SCRIPTED);
         call_often(site, SCRIPT_NONE, bench->plan->many_calls - bench->plan->many_calls / SCRIPTED);
         after = memory_at_rest(site);
