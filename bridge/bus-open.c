@@ -8,6 +8,10 @@
 
 #include "util.h"
 
+bool bus_address_is_valid(const char *address) {
+        return strchr(address, ':') != NULL;
+}
+
 int bus_open_address(sd_bus **ret, const char *address) {
         _cleanup_(sd_bus_unrefp) sd_bus *bus = NULL;
         int r;

@@ -103,6 +103,11 @@ static int parse_options(Options *options, int argc, char **argv) {
                         options->kind = BUS_USER;
                         break;
                 case OPTION_ADDRESS:
+                        if (!bus_address_is_valid(optarg)) {
+                                (void) fprintf(stderr, "%s: " BUS_ADDRESS_WRONG "\n",
+                                               program_invocation_short_name, optarg);
+                                return -EINVAL;
+                        }
                         options->kind = BUS_ADDRESS;
                         options->address = optarg;
                         break;
@@ -121,7 +126,8 @@ static int parse_options(Options *options, int argc, char **argv) {
                 case 'h':
                         print_help();
                         return 0;
-                default:
+                default: /* getopt(3) has said what is wrong */
+                        (void) fprintf(stderr, "%s: see --help\n", program_invocation_short_name);
                         return -EINVAL;
                 }
         if (optind < argc) {

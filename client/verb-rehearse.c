@@ -266,12 +266,14 @@ static int rehearse_run(const Options *options, int n_words, char **words) {
 
 const Verb verb_rehearse = {
         .name = "rehearse",
-        .arguments = "TYPE XML",
+        .arguments = "TYPE [XML]",
         .summary = "Take a guest, network or daemon through its life, to try a directory's scripts",
-        .help = "      --hooks-directory=DIR  Run the scripts in DIR; may be given more than once\n"
-                "      --operations=A,B,...   Run just these, in this order\n"
-                "      --port-xml=FILE        The port of the network; one is made up without it\n"
-                "      --config=FILE          Take the limits, and the directories, from FILE\n",
+        .help = "      --hooks-directory=DIR\n"
+                "                         Run the scripts in DIR; may be given more than once\n"
+                "      --operations=A,B,...\n"
+                "                         Run just these, in this order\n"
+                "      --port-xml=FILE    The port of the network; one is made up without it\n"
+                "      --config=FILE      Take the limits, and the directories, from FILE\n",
         .min_arguments = 1,
         .max_arguments = 2,
         .options = rehearse_options,

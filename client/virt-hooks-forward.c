@@ -22,30 +22,38 @@ enum {
         EXIT_USAGE = 2,
 };
 
-static void print_help(FILE *stream) {
+static void print_help(void) {
         (void) fputs(
                 "Usage: " PROGRAM " [--help] [--version]\n"
-                "       HOOKS-DIRECTORY/TYPE OBJECT OPERATION SUB-OPERATION EXTRA <DOCUMENT\n"
+                "       LINK OBJECT OPERATION SUB-OPERATION EXTRA <DOCUMENT\n"
                 "\n"
-                "Takes the place of one of libvirt's hook scripts, as a link with the name of its\n"
-                "type, and has virt-hooksd run the scripts. It is put there by 'virt-hooks attach',\n"
-                "and taken away by 'virt-hooks detach'.\n"
+                "LINK is a link to " PROGRAM " that has the name of a type of hooks and lies\n"
+                "where libvirt looks for that hook, like /etc/libvirt/hooks/qemu: it has virt-hooksd\n"
+                "run the type's scripts. 'virt-hooks attach' makes such links, and 'virt-hooks detach'\n"
+                "takes them away.\n"
                 "\n"
                 "See virt-hooks-forward(8).\n",
-                stream);
+                stdout);
 }
 
-/* Somebody calls us by our own name, to learn what we are. */
+/* Somebody calls us by our own name, to learn what we are, or by one that is no type's. */
 static int explain(int argc, char **argv) {
+        _cleanup_free_ char *types = NULL;
+
         if (argc == 2 && streq(argv[1], "--version")) {
-                (void) puts(PROGRAM " (" PACKAGE_NAME ") " PACKAGE_VERSION);
+                (void) puts(PACKAGE_STRING);
                 return EXIT_SUCCESS;
         }
         if (argc == 2 && (streq(argv[1], "--help") || streq(argv[1], "-h"))) {
-                print_help(stdout);
+                print_help();
                 return EXIT_SUCCESS;
         }
-        print_help(stderr);
+        types = hook_type_names();
+        (void) fprintf(
+                stderr,
+                "virt-hooks: it runs scripts as a link with the name of their type (%s), not as "
+                "'%s'; see '" PROGRAM " --help'\n",
+                types ? types : "qemu and others", argc > 0 ? basename(argv[0]) : PROGRAM);
         return EXIT_USAGE;
 }
 

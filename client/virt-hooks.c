@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 
+#include "bus-open.h"
 #include "complain.h"
 #include "verbs.h"
 
@@ -112,10 +113,8 @@ static int take_common_option(Options *options, int option, const char *argument
                 options->transport = TRANSPORT_USER;
                 return 1;
         case OPTION_ADDRESS:
-                if (!strchr(argument, ':')) { /* sd-bus would say that the connection is refused */
-                        complain("'%s' is no address of a bus; it is like "
-                                 "unix:path=/run/dbus/system_bus_socket",
-                                 argument);
+                if (!bus_address_is_valid(argument)) {
+                        complain(BUS_ADDRESS_WRONG, argument);
                         return -EINVAL;
                 }
                 options->transport = TRANSPORT_ADDRESS;
@@ -166,6 +165,12 @@ static void find_letters(const Verb *verb, char letters[static LETTERS_MAX]) {
         letters[n] = '\0';
 }
 
+/* Where somebody finds what there is. */
+static void complain_with_help(const Verb *verb) {
+        complain("see '%s%s%s --help'", program_invocation_short_name, verb ? " " : "",
+                 verb ? verb->name : "");
+}
+
 /*
  * Reads options, with VERB its own as well, without it up to the first argument.
  * Returns -1 to go on, else the exit status.
@@ -198,14 +203,22 @@ static int read_options(Options *options, const Verb *verb, int argc, char **arg
                 }
                 /* Without a verb there are common options only. */
                 /* NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-                if (c == '?' || verb->parse(c, optarg) < 0)
-                        return EXIT_USAGE;
+                if (c != '?' && verb->parse(c, optarg) >= 0)
+                        continue;
+                if (c == '?') /* getopt(3) has said what is wrong */
+                        complain_with_help(verb);
+                return EXIT_USAGE;
         }
         return -1;
 }
 
-static int check_arguments(const Verb *verb, int n) {
-        if (n >= verb->min_arguments && n <= verb->max_arguments)
+static int check_arguments(const Verb *verb, int n, char **arguments) {
+        if (n > verb->max_arguments) {
+                complain("there is no argument '%s'; see '%s %s --help'",
+                         arguments[verb->max_arguments], program_invocation_short_name, verb->name);
+                return -EINVAL;
+        }
+        if (n >= verb->min_arguments)
                 return 0;
         complain("usage: %s %s %s; see '%s %s --help'", program_invocation_short_name, verb->name,
                  verb->arguments, program_invocation_short_name, verb->name);
@@ -239,7 +252,7 @@ int main(int argc, char **argv) {
         status = read_options(&options, verb, argc, argv);
         if (status >= 0)
                 return status;
-        if (check_arguments(verb, argc - optind) < 0)
+        if (check_arguments(verb, argc - optind, argv + optind) < 0)
                 return EXIT_USAGE;
         status = verb->run(&options, argc - optind, argv + optind);
         if (fflush(stdout) != 0 || ferror(stdout))

@@ -34,6 +34,7 @@ class Options(ServiceTestCase):
     def test_version(self):
         result = self.virt_hooksd("--version")
         self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertRegex(result.stdout, r"^virt-hooks \d")
         version = re.search(r"\d+(\.\d+)*", result.stdout).group(0)
         self.start()
         self.assertEqual(self.client.property("Version"), version)
@@ -51,7 +52,14 @@ class Options(ServiceTestCase):
                 self.assertNotIn(result.returncode, (0, 99))
                 self.assertGreater(result.returncode, 0, "ended by a signal")
                 self.assertEqual(result.stdout, "")
-                self.assertNotEqual(result.stderr, "")
+                self.assertIn("see --help\n", result.stderr)
+
+    def test_no_address(self):
+        for address in ("foo", ""):
+            result = self.virt_hooksd(f"--address={address}")
+            self.assertEqual((result.returncode, result.stdout, result.stderr),
+                             (1, "", f"virt-hooksd: '{address}' is no address of a bus; it is like "
+                                     "unix:path=/run/dbus/system_bus_socket\n"))
 
     def test_relative_hooks_directory(self):
         """A script's $0 is a full path: a relative directory is made one or refused, but never taken as it is."""

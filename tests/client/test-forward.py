@@ -199,10 +199,17 @@ class WhatItIs(ForwardTestCase):
         self.assertNotRegex(libraries, "libxml2|libjson|libicu")
 
     def test_by_its_own_name(self):
-        for option, status in (("--help", 0), ("--version", 0), ("--frobnicate", 2), ("qemu", 2)):
+        for option, status, words in (("--help", 0, r"Usage: virt-hooks-forward .*\n *LINK OBJECT"), ("--version", 0, r"virt-hooks \d"),
+                                      ("--frobnicate", 2, "virt-hooks: "), ("qemu", 2, "virt-hooks: ")):
             done = subprocess.run([FORWARD, option], capture_output=True, encoding="utf-8", check=False, timeout=10)
-            self.assertEqual(done.returncode, status)
-            self.assertRegex(done.stderr if status else done.stdout, "^Usage: virt-hooks-forward|^virt-hooks-forward \\(virt-hooks\\) ")
+            self.assertEqual((done.returncode, done.stderr if status == 0 else done.stdout), (status, ""))
+            self.assertRegex(done.stdout + done.stderr, f"^{words}")
+        for name in (FORWARD, "/somewhere/qemu.sh"):
+            done = subprocess.run([name, GUEST, "start", "begin", "-"], executable=FORWARD, capture_output=True, encoding="utf-8",
+                                  check=False, timeout=10)
+            self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1))
+            self.assertIn("as a link with the name of their type (daemon, qemu, lxc, libxl, network), "
+                          f"not as '{os.path.basename(name)}'; see 'virt-hooks-forward --help'", done.stderr)
 
     def test_wrong_arguments(self):
         self.tracing_script("qemu")

@@ -553,7 +553,7 @@ class Usage(RehearseTestCase):
         xml = self.write(self.path("web-01.xml"), domain())
         hooks = f"--hooks-directory={self.hooks}"
         for arguments, fragment in (([], "usage: "), (["qemu"], "XML"), (["Qemu", xml], "there is no type 'Qemu' of hooks"),
-                                    (["qemu", xml, "more"], "usage: "),
+                                    (["qemu", xml, "more"], "there is no argument 'more'"),
                                     (["qemu", xml, "--operations=prepare,dance"], "no qemu operation 'dance'"),
                                     (["qemu", xml, "--operations="], "no qemu operation ''"),
                                     (["lxc", xml, "--operations=restore"], "libvirt has prepare, start"),
@@ -568,9 +568,16 @@ class Usage(RehearseTestCase):
     def test_help(self):
         result = self.virt_hooks("rehearse", "--help")
         self.assertEqual(result.status, 0)
-        self.assertIn("Usage: virt-hooks [OPTION...] rehearse TYPE XML", result.text)
+        self.assertIn("Usage: virt-hooks [OPTION...] rehearse TYPE [XML]", result.text)
         for option in ("--hooks-directory=DIR", "--operations=", "--port-xml=FILE", "--config=FILE"):
             self.assertIn(option, result.text)
+
+    def test_help_is_aligned(self):
+        """A command's own options with those that all have."""
+        for verb in re.findall(r"(?m)^  ([a-z]+) ", self.virt_hooks("--help").text.partition("Commands:\n")[2].partition("\n\n")[0]):
+            options = self.virt_hooks(verb, "--help").text.partition("Options:\n")[2].partition("\n\n")[0]
+            for line in options.splitlines():
+                self.assertRegex(line, r"^.{24} \S|^      --\S+$", verb)
 
     def test_wrong_documents(self):
         self.tracing("qemu")

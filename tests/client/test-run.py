@@ -209,6 +209,16 @@ class CommandLine(RunTestCase):
                 self.assertEqual((result.status, result.output), (USAGE, b""), result.complaint)
                 self.assertNotEqual(result.complaint, "")
 
+    def test_what_is_too_much_is_named(self):
+        for arguments in (("list", "more"), ("history", "more"), ("monitor", "more"), ("cancel", "a", "more")):
+            self.assert_trouble(self.bare(*arguments), USAGE, f"there is no argument 'more'; see 'virt-hooks {arguments[0]} --help'")
+        self.assert_trouble(self.bare("show"), USAGE, "usage: virt-hooks show RUN; see 'virt-hooks show --help'")
+
+    def test_wrong_option_leads_to_the_help(self):
+        for arguments, remedy in ((("--colour", "list"), "--help"), (("list", "--colour"), "list --help"), (("show", "--directory"), "show --help")):
+            complaint = self.bare(*arguments).complaint.splitlines()
+            self.assertEqual((len(complaint), complaint[1:]), (2, [f"virt-hooks: see 'virt-hooks {remedy}'"]))
+
     def test_help_and_version(self):
         for arguments in (("--help",), ("-h",), ("run", "--help"), ("run", "-h"), ("monitor", "--help"), ("history", "--help"),
                           ("--version",), ("list", "--version")):
