@@ -3,8 +3,8 @@
 /*
  * The history: a list in order of ending. Who came first goes first, so records that came together
  * lie on one shelf, and go with it: each in a piece of the heap they would leave it full of holes.
- * They are looked for by id one after another: of a million, the most there can be, it takes some
- * milliseconds, and few ask.
+ * They are looked for by id one after another: of a thousand it takes some microseconds, of a
+ * million, the most there can be, 50 milliseconds, and few ask.
  */
 
 #include "history.h"

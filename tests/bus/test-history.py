@@ -231,6 +231,21 @@ class GetRun(RunsTestCase):
         self.assertEqual([result["errors"] for result in details["results"]], ["first\n"])
         self.finish([call])
 
+    def test_failed_while_it_runs(self):
+        """Why it failed is told when it has ended, for what fails later takes the place of what failed before."""
+        self.script("qemu", "exit 3")
+        self.script("qemu.d/10", self.door.wait)
+        self.start()
+        call = self.send()
+        run, = wait_until(lambda: [each["run"] for each in self.list() if each.get("scripts") == 1], "the second script")
+        details = self.get(run)
+        self.assertEqual((details["state"], [result["status"] for result in details["results"]]), ("running", [3]))
+        self.assertEqual({"outcome", "effect", "reason", "message"} & set(details), set())
+        self.door.open(1)
+        message = call.wait().message
+        self.assertIn("status 3", message)
+        self.assertEqual(self.get(run)["message"], message)
+
     def test_capped_errors(self):
         """The first and the last half, and between them how much is missing; at the cap nothing is."""
         for size in (1023, 1024, 1025, 5000):
