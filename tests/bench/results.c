@@ -156,6 +156,14 @@ void results_add_target(Results *results, const char *name, double value, double
         (void) json_object_array_add(results->targets, target);
 }
 
+static bool has_note(const Results *results, const char *note) {
+        for (size_t i = 0; i < json_object_array_length(results->notes); i++)
+                if (streq(json_object_get_string(json_object_array_get_idx(results->notes, i)),
+                          note))
+                        return true;
+        return false;
+}
+
 void results_add_note(Results *results, const char *format, ...) {
         _cleanup_free_ char *note = NULL;
         va_list arguments;
@@ -164,7 +172,8 @@ void results_add_note(Results *results, const char *format, ...) {
         if (vasprintf(&note, format, arguments) < 0)
                 fatal("memory is short");
         va_end(arguments);
-        (void) json_object_array_add(results->notes, json_object_new_string(note));
+        if (!has_note(results, note))
+                (void) json_object_array_add(results->notes, json_object_new_string(note));
 }
 
 /* What a row says of its ratio: "1.05 × bare". */

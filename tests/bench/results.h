@@ -34,7 +34,7 @@ void results_add_value(Results *results, const char *name, double value, const c
 /* VALUE is to be at most LIMIT. */
 void results_add_target(Results *results, const char *name, double value, double limit);
 
-/* Something that could not be measured, and why. */
+/* Something that could not be measured, and why. What was said once is not said again. */
 _printf_(2, 3)
 void results_add_note(Results *results, const char *format, ...);
 
