@@ -37,7 +37,7 @@ static void pipe_free(Pipe *pipe) {
 }
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *userdata) {
-        char buffer[65536];
+        static char buffer[65536]; /* as in process.c */
         ssize_t n;
 
         n = read(fd, buffer, sizeof(buffer));

@@ -89,7 +89,7 @@ static int on_input_writable(sd_event_source *source, int fd, uint32_t events, v
 
 /* Reads once. Returns the read's result: 0 at the end of file, -EAGAIN where nothing is there. */
 static ssize_t pipe_read(int fd, Capture *capture) {
-        char buffer[READ_SIZE];
+        static char buffer[READ_SIZE]; /* on the stack all its pages would be touched each time */
         ssize_t n;
 
         n = read(fd, buffer, sizeof(buffer));
