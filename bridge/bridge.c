@@ -92,8 +92,10 @@ int bridge_reload(Bridge *bridge) {
                                                            : settings->hooks_directories,
                         settings->ownership == OWNERSHIP_STRICT, settings->rescan == RESCAN_DAEMON,
                         HOOKS_LOCK_PATH);
-        if (r < 0)
+        if (r < 0) {
+                log_error("The scripts cannot be looked up: %s", strerror(-r));
                 return r;
+        }
 
         scripts_free(bridge->context.scripts);
         bridge->context.scripts = scripts;
@@ -128,8 +130,10 @@ void bridge_daemon_reported(Bridge *bridge, const HookOperation *operation) {
 static void end_running(Bridge *bridge, const char *why) {
         Call *call;
 
-        log_entry(LOG_WARNING, JOURNAL_ID_HOOKS_ENDED, NULL, "Ending %u running hooks: %s",
-                  queue_running(bridge->queue), why);
+        unsigned running = queue_running(bridge->queue);
+
+        log_entry(LOG_WARNING, JOURNAL_ID_HOOKS_ENDED, NULL, "Ending %u running hook%s: %s",
+                  running, running == 1 ? "" : "s", why);
         TAILQ_FOREACH (call, &bridge->calls, calls)
                 if (call_is_running(call))
                         run_cancel(call->run, "ended by the service's shutdown");
@@ -229,6 +233,7 @@ void bridge_call_ended(Bridge *bridge) {
 }
 
 void bridge_stop(Bridge *bridge, int exit_code) {
+        unsigned running;
         int r;
 
         if (bridge->stopping) {
@@ -245,7 +250,8 @@ void bridge_stop(Bridge *bridge, int exit_code) {
                 bridge_call_ended(bridge);
                 return;
         }
-        log_info("Waiting for %u running hooks to end", queue_running(bridge->queue));
+        running = queue_running(bridge->queue);
+        log_info("Waiting for %u running hook%s to end", running, running == 1 ? "" : "s");
         ask_for_time(bridge->settings->stop_timeout);
         if (bridge->settings->stop_timeout == UINT64_MAX)
                 return;
@@ -359,12 +365,13 @@ int bridge_new(Bridge **ret, sd_event *event, sd_bus *bus, const BridgeOptions *
         };
         TAILQ_INIT(&bridge->calls);
         r = bridge_set_up(bridge);
-        if (r >= 0)
-                r = bridge_reload(bridge);
         if (r < 0) {
                 log_error("The service cannot be set up: %s", strerror(-r));
                 return r;
         }
+        r = bridge_reload(bridge);
+        if (r < 0)
+                return r;
         *ret = TAKE_PTR(bridge);
         return 0;
 }

@@ -403,7 +403,7 @@ static int default_hooks_directories(Settings *settings) {
         return 0;
 }
 
-int settings_load(Settings **ret, const char *file, bool required) {
+static int read_settings(Settings **ret, const char *file, bool required) {
         _cleanup_(settings_free_pointer) Settings *settings = NULL;
         Reader reader;
         int r;
@@ -420,10 +420,8 @@ int settings_load(Settings **ret, const char *file, bool required) {
         };
 
         r = read_file(&reader, file);
-        if (r < 0 && (required || errno_is_shortage(r))) {
-                log_error("%s: the settings cannot be read: %s", file, strerror(-r));
+        if (r < 0 && (required || errno_is_shortage(r)))
                 return r;
-        }
         if (r < 0 && r != -ENOENT)
                 add_fault(&reader, file, 0, "the settings cannot be read, ignoring them: %s",
                           strerror(-r));
@@ -438,6 +436,14 @@ int settings_load(Settings **ret, const char *file, bool required) {
         }
         *ret = TAKE_PTR(settings);
         return 0;
+}
+
+int settings_load(Settings **ret, const char *file, bool required) {
+        int r = read_settings(ret, file, required);
+
+        if (r < 0)
+                log_error("%s: the settings cannot be read: %s", file, strerror(-r));
+        return r;
 }
 
 void settings_log_faults(const Settings *settings) {

@@ -63,8 +63,8 @@ typedef struct Settings {
 /*
  * Reads FILE and the *.conf files in FILE.d, in strcmp order. A line that is wrong becomes a fault,
  * and the default, or what an earlier line said, holds. A missing FILE or folder is not an error
- * unless REQUIRED, when a missing FILE is. Returns 0; or the negative errno of a shortage, which
- * says nothing about what the files have; or that of a required FILE that cannot be read, logged.
+ * unless REQUIRED, when a missing FILE is. Returns 0; or, logged, the negative errno of a shortage,
+ * which says nothing about what the files have, or that of a required FILE that cannot be read.
  */
 int settings_load(Settings **ret, const char *file, bool required);
 
