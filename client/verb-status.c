@@ -125,13 +125,17 @@ static void print_attached(json_object *list) {
         (void) putchar('\n');
 }
 
-/* Where the service cannot tell anything: what is known without it. Returns STATUS. */
-static int tell_attached(const Options *options, int status) {
+/* Where the service cannot tell anything: what is known without it. WHY_NOT is half a sentence.
+ * Returns STATUS. */
+static int tell_attached(const Options *options, int status, const char *why_not) {
         _cleanup_(json_put_pointer) json_object *attached = list_attached(options), *object = NULL;
 
-        if (!options->json)
+        if (!attached)
+                return status;
+        if (!options->json) {
+                (void) printf("○ virt-hooksd %s\n", why_not);
                 print_attached(attached);
-        else if (attached) {
+        } else {
                 object = json_object_new_object();
                 if (!object || json_take(object, "Attached", TAKE_PTR(attached)) < 0)
                         return trouble("out of memory");
@@ -188,16 +192,16 @@ static int status(const Options *options, int n_arguments, char **arguments) {
         int r;
 
         if (connection_open(&bus, options) < 0)
-                return tell_attached(options, EXIT_TROUBLE);
+                return tell_attached(options, EXIT_TROUBLE, "cannot be asked");
         r = service_get_properties(bus, &properties, &error);
         if (r < 0 && connection_is_absence(&error)) {
                 complain("the service does not run on this bus; where it is installed the first "
                          "call starts it");
-                return tell_attached(options, EXIT_ABSENT);
+                return tell_attached(options, EXIT_ABSENT, "does not run");
         }
         if (r < 0) {
                 connection_complain(r, &error);
-                return tell_attached(options, EXIT_TROUBLE);
+                return tell_attached(options, EXIT_TROUBLE, "does not answer");
         }
         if (service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;

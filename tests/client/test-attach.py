@@ -792,7 +792,7 @@ class OfTheMachine(AttachTestCase):
         for kinds, words in ((("qemu", "network"), "qemu, network"), ((), "daemon, qemu, lxc, libxl, network")):
             self.done("attach", *kinds)
             result = self.run_verb("status", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nowhere/bus")
-            self.assertEqual((result.status, result.text), (TROUBLE, f"     Attached:  {words}\n"))
+            self.assertEqual((result.status, result.text), (TROUBLE, f"○ virt-hooksd cannot be asked\n     Attached:  {words}\n"))
         self.done("detach")
         result = self.run_verb("status", "--json", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nowhere/bus")
         self.assertEqual(result.objects, [{"Attached": []}])

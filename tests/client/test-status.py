@@ -80,31 +80,32 @@ class Status(CommandTestCase):
         self.assertEqual(status, {**properties, "Scripts": self.virt_hooks("--json", "scripts").objects})
         self.assertEqual(self.field("Attached"), ", ".join(attached) or "none")
 
-    def assert_without_service(self, result, status, fragment):
+    def assert_without_service(self, result, status, title, fragment):
         """What is attached is on this machine's disk, and told all the same."""
-        self.assertRegex(result.text, r"\A     Attached:  \w+(, \w+)*\n\Z")
+        self.assertRegex(result.text, rf"\A○ virt-hooksd {title}\n     Attached:  \w+(, \w+)*\n\Z")
         self.assertEqual(result.status, status)
         self.assertRegex(result.complaint, r"\Avirt-hooks: [^\n]+\n\Z")
         self.assertIn(fragment, result.complaint)
 
     def test_absent(self):
         words = "the first call starts it"
-        self.assert_without_service(self.virt_hooks("status"), ABSENT, words)
+        self.assert_without_service(self.virt_hooks("status"), ABSENT, "does not run", words)
         result = self.virt_hooks("status", "--json")
         self.assertEqual((result.status, list(result.objects[0])), (ABSENT, ["Attached"]))
         self.start().stop()
-        self.assert_without_service(self.virt_hooks("status"), ABSENT, words)
+        self.assert_without_service(self.virt_hooks("status"), ABSENT, "does not run", words)
 
     def test_no_bus(self):
         """Nothing is known of the service then."""
-        self.assert_without_service(self.bare(f"--address=unix:path={self.directory}/nobody", "status"), TROUBLE, "nobody")
+        self.assert_without_service(self.bare(f"--address=unix:path={self.directory}/nobody", "status"), TROUBLE,
+                                    "cannot be asked", "nobody")
 
     def test_hung(self):
         """It is there, though it does not answer."""
         service = self.start()
         service.signal(signal.SIGSTOP)
         try:
-            self.assert_without_service(self.virt_hooks("status", SYSTEMD_BUS_TIMEOUT="300ms"), TROUBLE, "")
+            self.assert_without_service(self.virt_hooks("status", SYSTEMD_BUS_TIMEOUT="300ms"), TROUBLE, "does not answer", "")
         finally:
             service.signal(signal.SIGCONT)
 
