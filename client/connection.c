@@ -10,6 +10,7 @@
 #include "bus-open.h"
 #include "complain.h"
 #include "terminal.h"
+#include "text.h"
 
 static int open_transport(sd_bus **ret, const Options *options) {
         switch (options->transport) {
@@ -60,6 +61,20 @@ int connection_open(sd_bus **ret, const Options *options) {
         }
         *ret = TAKE_PTR(bus);
         return 0;
+}
+
+char *connection_command(const Options *options) {
+        static const char *const names[] = {
+                [TRANSPORT_SYSTEM] = "",
+                [TRANSPORT_USER] = " --user",
+                [TRANSPORT_ADDRESS] = " --address=",
+                [TRANSPORT_HOST] = " --host=",
+                [TRANSPORT_MACHINE] = " --machine=",
+        };
+        bool has_argument = options->transport > TRANSPORT_USER;
+
+        return text_format("virt-hooks%s%s", names[options->transport],
+                           has_argument ? options->where : "");
 }
 
 int connection_new_call(sd_bus *bus, sd_bus_message **ret, const char *member) {

@@ -14,6 +14,10 @@
 /* Returns 0, or a negative errno, which has been told of. */
 int connection_open(sd_bus **ret, const Options *options);
 
+/* The command as it reaches the same bus, for advice: "virt-hooks --user". Ownership: the caller
+ * frees it. NULL where memory is short. */
+char *connection_command(const Options *options);
+
 /* A new call of MEMBER of the service's interface. Returns 0, or a negative errno, which has been
  * told of. */
 int connection_new_call(sd_bus *bus, sd_bus_message **ret, const char *member);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <systemd/sd-journal.h>
 
+#include "complain.h"
 #include "journal-entry.h"
 #include "journal-ids.h"
 #include "message-json.h"
@@ -57,6 +58,8 @@ static int add_matches(sd_journal *journal, const HistoryQuery *query) {
                 r = add_match(journal, JOURNAL_FIELD_TYPE, query->type);
         if (r >= 0)
                 r = add_match(journal, JOURNAL_FIELD_OBJECT, query->object);
+        if (r >= 0)
+                r = add_match(journal, JOURNAL_FIELD_OPERATION, query->operation);
         return r;
 }
 
@@ -136,9 +139,31 @@ static int knows_any(sd_journal *journal, const HistoryQuery *query) {
         return r < 0 ? r : sd_journal_previous(journal);
 }
 
+/* A directory that somebody names has a journal, or it is the wrong one. */
+static int open_directory(sd_journal **ret, const char *path) {
+        _cleanup_(sd_journal_closep) sd_journal *journal = NULL;
+        uint64_t from, to;
+        int r;
+
+        r = sd_journal_open_directory(&journal, path, 0);
+        if (r >= 0)
+                r = sd_journal_get_cutoff_realtime_usec(journal, &from, &to);
+        if (r == 0)
+                r = -ENODATA;
+        if (r >= 0)
+                *ret = TAKE_PTR(journal);
+        return r;
+}
+
 static int open_journal(sd_journal **ret, const HistoryQuery *query) {
-        return query->directory ? sd_journal_open_directory(ret, query->directory, 0)
+        return query->directory ? open_directory(ret, query->directory)
                                 : sd_journal_open(ret, SD_JOURNAL_LOCAL_ONLY);
+}
+
+int journal_history_complain(const HistoryQuery *query, int r) {
+        if (r == -ENODATA)
+                return trouble("there is no journal with entries in '%s'", query->directory);
+        return trouble("the journal cannot be read: %s", strerror(-r));
 }
 
 int journal_history_read(const HistoryQuery *query, json_object *runs) {

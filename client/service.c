@@ -56,10 +56,21 @@ int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret) 
         return r;
 }
 
-void service_complain_no_run(const char *text) {
-        complain("there is no run '%s'; 'virt-hooks list' and 'virt-hooks history' show those "
-                 "there are",
-                 text);
+int service_read_run_id(char *text) {
+        for (char *c = text; *c; c++)
+                if (*c >= 'A' && *c <= 'Z')
+                        *c = (char) (*c - 'A' + 'a');
+        if (*text)
+                return 0;
+        complain("the id of the run is empty; 'virt-hooks list' and 'virt-hooks history' show ids");
+        return -EINVAL;
+}
+
+void service_complain_no_run(const Options *options, const char *text) {
+        _cleanup_free_ char *command = connection_command(options);
+
+        complain("there is no run '%s'; '%s list' and '%s history' show those there are", text,
+                 command ? command : "virt-hooks", command ? command : "virt-hooks");
 }
 
 void service_complain_ambiguous(const char *text) {
@@ -71,8 +82,6 @@ int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret)
         const char *found = NULL;
         int r;
 
-        if (!*text)
-                return -ENOENT;
         r = service_list_runs(bus, &(ListFilter){ .run = text }, &runs);
         if (r < 0)
                 return r;

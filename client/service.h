@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 #include <systemd/sd-bus.h>
 
+#include "options.h"
 #include "util.h"
 
 /* What to list; NULL and 0 are no condition. */
@@ -28,8 +29,12 @@ int service_list_runs(sd_bus *bus, const ListFilter *filter, json_object **ret);
  */
 int service_find_run(sd_bus *bus, const char *text, bool unfinished, char **ret);
 
+/* Makes TEXT, a run's id or the beginning of one as somebody typed it, small letters, of which ids
+ * are. Returns 0; or -EINVAL where there is none, which has been told of. */
+int service_read_run_id(char *text);
+
 /* Tells that TEXT is the beginning of no known run's id, or of several. */
-void service_complain_no_run(const char *text);
+void service_complain_no_run(const Options *options, const char *text);
 void service_complain_ambiguous(const char *text);
 
 /* The scripts that the service finds: an array of objects with "type", "path", "usable" and

@@ -16,3 +16,13 @@ HookType type_argument_read(const char *name) {
         }
         return type;
 }
+
+void operation_argument_check(const char *type, const char *operation, const char *doing) {
+        for (HookType t = 0; t < HOOK_TYPE_MAX; t++)
+                if ((!type || streq(type, hook_type_to_string(t))) &&
+                    hook_operation_find(t, operation))
+                        return;
+        complain("no operation%s%s is known by the name '%s', %s for it all the same; "
+                 "org.virt.Hooks(5) lists them",
+                 type ? " of " : "", type ? type : "", operation, doing);
+}

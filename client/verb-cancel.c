@@ -14,11 +14,13 @@ static int cancel(const Options *options, int n_arguments, char **arguments) {
         _cleanup_free_ char *run = NULL;
         int r;
 
+        if (service_read_run_id(arguments[0]) < 0)
+                return EXIT_USAGE;
         if (connection_open(&bus, options) < 0)
                 return EXIT_TROUBLE;
         r = service_find_run(bus, arguments[0], true, &run);
         if (r == -ENOENT)
-                service_complain_no_run(arguments[0]);
+                service_complain_no_run(options, arguments[0]);
         if (r < 0 || connection_new_call(bus, &call, "Cancel") < 0)
                 return EXIT_TROUBLE;
         r = sd_bus_message_append(call, "s", run);

@@ -21,6 +21,7 @@ enum {
         OPTION_UNTIL,
         OPTION_TYPE,
         OPTION_OBJECT,
+        OPTION_OPERATION,
         OPTION_FAILED,
         OPTION_DIRECTORY,
         OPTION_MEMORY,
@@ -31,6 +32,7 @@ static const struct option history_options[] = {
         { "until", required_argument, NULL, OPTION_UNTIL },
         { "type", required_argument, NULL, OPTION_TYPE },
         { "object", required_argument, NULL, OPTION_OBJECT },
+        { "operation", required_argument, NULL, OPTION_OPERATION },
         { "failed", no_argument, NULL, OPTION_FAILED },
         { "lines", required_argument, NULL, 'n' },
         { "directory", required_argument, NULL, OPTION_DIRECTORY },
@@ -61,6 +63,9 @@ static int parse(int option, const char *argument) {
         case OPTION_OBJECT:
                 query.object = argument;
                 return 0;
+        case OPTION_OPERATION:
+                query.operation = argument;
+                return 0;
         case OPTION_FAILED:
                 query.failed = true;
                 return 0;
@@ -83,6 +88,7 @@ static bool is_wanted(json_object *run) {
         uint64_t ended = json_number(run, "started_at") + json_number(run, "duration_usec");
 
         return ended >= query.since && ended <= query.until &&
+               (!query.operation || streq(query.operation, json_text(run, "operation"))) &&
                (!query.failed || run_record_failed(run));
 }
 
@@ -122,10 +128,12 @@ static int history(const Options *options, int n_arguments, char **arguments) {
                          "one of them");
                 return EXIT_USAGE;
         }
+        if (query.operation)
+                operation_argument_check(query.type, query.operation, "looking");
         if (history_query_set_bus(&query, options) && !from_memory)
                 r = journal_history_read(&query, runs);
         if (r < 0)
-                return trouble("the journal cannot be read: %s", strerror(-r));
+                return journal_history_complain(&query, r);
         if (r == 0 && !query.directory && read_memory(options, runs) < 0)
                 return EXIT_TROUBLE;
         return run_record_print_ended(runs, options->json, "No run is known.");
@@ -139,6 +147,7 @@ const Verb verb_history = {
                 "      --until=TIME       Not after TIME\n"
                 "      --type=TYPE        Only hooks of TYPE\n"
                 "      --object=NAME      Only of the guest or network NAME\n"
+                "      --operation=NAME   Only of the operation NAME\n"
                 "      --failed           Only what failed\n"
                 "  -n, --lines=N          Only the newest N\n"
                 "      --directory=DIR    Read the journal files in DIR\n"

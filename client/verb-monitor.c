@@ -187,17 +187,6 @@ static void tell_presence(sd_bus *bus, const Monitor *monitor) {
                 print_note(monitor, "ServiceGone", 0, "the service is not there; waiting for it");
 }
 
-/* A newer libvirt has operations that the service passes on, so this is no error. */
-static void tell_of_unknown_operation(void) {
-        for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
-                if ((!wanted.type || streq(wanted.type, hook_type_to_string(type))) &&
-                    hook_operation_find(type, wanted.operation))
-                        return;
-        complain("no operation%s%s is known by the name '%s', waiting for it all the same; "
-                 "org.virt.Hooks(5) lists them",
-                 wanted.type ? " of " : "", wanted.type ? wanted.type : "", wanted.operation);
-}
-
 static int monitor(const Options *options, int n_arguments, char **arguments) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         Monitor m = { .options = options };
@@ -205,7 +194,7 @@ static int monitor(const Options *options, int n_arguments, char **arguments) {
 
         (void) setvbuf(stdout, NULL, _IOLBF, 0);
         if (wanted.operation)
-                tell_of_unknown_operation();
+                operation_argument_check(wanted.type, wanted.operation, "waiting");
         if (connection_open(&bus, options) < 0 || subscribe(bus, &m) < 0)
                 return EXIT_TROUBLE;
         tell_presence(bus, &m);

@@ -191,13 +191,15 @@ static char *list_directories(sd_bus *bus) {
 }
 
 /* That is a success, but seldom what somebody wants who calls a hook by hand. */
-static void tell_of_no_script(sd_bus *bus, char **words) {
+static void tell_of_no_script(sd_bus *bus, const Options *options, char **words) {
         _cleanup_free_ char *directories = list_directories(bus);
+        _cleanup_free_ char *command = connection_command(options);
 
-        complain("%s %s %s: no script ran; those of %s are looked for in %s: 'virt-hooks scripts' "
-                 "lists what is there",
+        complain("%s %s %s: no script ran; those of %s are looked for in %s: '%s scripts' lists "
+                 "what is there",
                  words[0], *words[1] ? words[1] : "-", words[2], words[0],
-                 directories ? directories : "the service's directories");
+                 directories ? directories : "the service's directories",
+                 command ? command : "virt-hooks");
 }
 
 /* The service's message has a remedy; that of a script's own failure is for programs, and has again
@@ -220,11 +222,11 @@ static void tell_of_failure(const Answer *answer, char **words) {
                  remedy ? remedy : "");
 }
 
-static int print_answer(sd_bus *bus, const Answer *answer, char **words) {
+static int print_answer(sd_bus *bus, const Options *options, const Answer *answer, char **words) {
         print_bytes(stdout, answer->output);
         print_errors(answer->errors);
         if (streq(answer->outcome, "no-script"))
-                tell_of_no_script(bus, words);
+                tell_of_no_script(bus, options, words);
         else if (*json_text(answer->details, "reason"))
                 tell_of_failure(answer, words);
         return exit_status(answer);
@@ -276,7 +278,7 @@ static int run(const Options *options, int n_words, char **words) {
         if (make_call(bus, n_words, words, &call) < 0 ||
             connection_call(bus, call, true, &reply) < 0 || read_answer(reply, &answer) < 0)
                 return EXIT_NO_VERDICT;
-        return options->json ? print_json(&answer) : print_answer(bus, &answer, words);
+        return options->json ? print_json(&answer) : print_answer(bus, options, &answer, words);
 }
 
 const Verb verb_run = {

@@ -222,12 +222,12 @@ static int ask_service(const Options *options, const char *text, json_object **r
 
 /* The same for the journal. */
 static int ask_journal(const char *text, json_object **ret) {
-        int r = *text ? journal_history_find(&query, text, ret) : 0;
+        int r = journal_history_find(&query, text, ret);
 
         if (r == -ENOTUNIQ)
                 service_complain_ambiguous(text);
         else if (r < 0)
-                complain("the journal cannot be read: %s", strerror(-r));
+                (void) journal_history_complain(&query, r);
         return r;
 }
 
@@ -241,11 +241,13 @@ static int show(const Options *options, int n_arguments, char **arguments) {
         bool has_journal = history_query_set_bus(&query, options), recorded = false;
         int asked = 0, r;
 
+        if (service_read_run_id(arguments[0]) < 0)
+                return EXIT_USAGE;
         r = asked = query.directory ? 0 : ask_service(options, arguments[0], &run);
         if ((asked == 0 || is_absent(asked)) && has_journal)
                 recorded = (r = ask_journal(arguments[0], &run)) > 0;
         if (r == 0 && asked == 0)
-                service_complain_no_run(arguments[0]);
+                service_complain_no_run(options, arguments[0]);
         if (r <= 0)
                 return EXIT_TROUBLE;
         if (options->json)

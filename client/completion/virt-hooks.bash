@@ -48,9 +48,9 @@ _virt_hooks_objects() {
     } | sort -u
 }
 
-# Offers the words $1.
+# Offers the words $1, each once: the table has a row for each operation.
 _virt_hooks_words() {
-    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$current")
+    mapfile -t COMPREPLY < <(compgen -W "$1" -- "$current" | sort -u)
 }
 
 # Offers directories, and files that match $1 where it is given.
@@ -66,7 +66,7 @@ _virt_hooks_files() {
 _virt_hooks_list() {
     local before=
     [[ $current == *,* ]] && before=${current%,*},
-    mapfile -t COMPREPLY < <(compgen -P "$before" -W "$1" -- "${current##*,}")
+    mapfile -t COMPREPLY < <(compgen -P "$before" -W "$1" -- "${current##*,}" | sort -u)
     compopt -o nospace
 }
 
@@ -96,7 +96,7 @@ _virt_hooks_options() {
     run) options+=' --xml= --port-xml= --timeout=' ;;
     monitor) options+=' --type= --object= --operation= --failed' ;;
     history)
-        options+=' --since= --until= --type= --object= --failed --lines= --directory= --memory'
+        options+=' --since= --until= --type= --object= --operation= --failed --lines= --directory= --memory'
         ;;
     show) options+=' --directory=' ;;
     check) options+=' --config=' ;;

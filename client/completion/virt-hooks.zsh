@@ -173,6 +173,7 @@ _virt-hooks() {
         '--until=[not after a time]:time:(today yesterday now)'
         '--type=[only hooks of a type]: :_virt_hooks_types'
         '--object=[only of a guest or network]: :_virt_hooks_objects'
+        '--operation=[only of an operation]: :_virt_hooks_operations'
         '--failed[only what failed]'
         '(-n --lines)'{-n+,--lines=}'[only the newest]:number:'
         '(--memory)--directory=[read the journal files in a directory]:directory:_directories'

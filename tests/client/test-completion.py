@@ -138,6 +138,15 @@ class Bash(Completion, CommandTestCase):
     def offered(self, line):
         return self.shell.complete(f"virt-hooks {line}", self.INSERT_ALL)
 
+    def test_nothing_twice(self):
+        """readline hides it, other users of the function do not."""
+        for words in (("run", ""), ("attach", ""), ("monitor", "--type", ""), ("monitor", "--operation", "")):
+            line = " ".join(("virt-hooks", *words))
+            self.shell.enter(f"COMP_LINE='{line}' COMP_POINT={len(line)} COMP_CWORD={len(words)}; COMP_WORDS=(virt-hooks {' '.join(words[:-1])} '')")
+            offered = re.findall(r"(?m)^<(.*)>\r$", self.shell.enter("_virt_hooks virt-hooks; printf '<%s>\\n' \"${COMPREPLY[@]}\""))
+            self.assertEqual(offered, sorted(set(offered)))
+            self.assertIn("start" if words[-2] == "--operation" else "qemu", offered)
+
 
 class Zsh(Completion, CommandTestCase):
     INSERT_ALL = "\x18a"

@@ -92,6 +92,9 @@ class Filters(HistoryTestCase):
                 (("--object=web",), []),
                 (("--failed",), ["start", "stopped"]),
                 (("--failed", f"--object={GUEST}"), ["start"]),
+                (("--operation=stopped",), ["stopped"]),
+                (("--operation=updated", "--type=network"), ["updated"]),
+                (("--operation=release",), []),
                 (("-n", "2"), ["stopped", "updated"]),
                 (("-n1",), ["updated"]),
                 (("--lines=100",), ["prepare", "start", "stopped", "updated"]),
@@ -99,6 +102,15 @@ class Filters(HistoryTestCase):
                 (("--failed", "-n", "1"), ["stopped"])):
             with self.subTest(arguments=arguments):
                 self.assertEqual(self.operations(*arguments), operations)
+
+    def test_unknown_operation(self):
+        """A newer libvirt may have it, so it is told of, and that is all."""
+        self.call_several()
+        for arguments, words in ((("--operation=starts",), "no operation is known by the name 'starts'"),
+                                 (("--type=network", "--operation=release"), "no operation of network is known by the name 'release'")):
+            result = self.virt_hooks("history", "--memory", "--json", *arguments)
+            self.assertEqual((result.status, result.output), (0, b""))
+            self.assertIn(words, result.complaint)
 
     def next_second(self):
         second = int(time.time()) + 1

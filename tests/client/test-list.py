@@ -6,7 +6,7 @@ import os
 import re
 import signal
 
-from command import TROUBLE, VIRT_HOOKS, CommandTestCase, wait_until
+from command import TROUBLE, USAGE, VIRT_HOOKS, CommandTestCase, wait_until
 import tap
 from client import Call, span
 from gi.repository import GLib
@@ -227,6 +227,7 @@ class Show(RunsTestCase):
         self.assert_trouble(self.virt_hooks("show", twice), TROUBLE, f"'{twice}'", "more")
         self.assertEqual(self.fields(runs[3][:13])["Run"], runs[3])
         self.assertEqual(self.fields(runs[3])["Run"], runs[3])
+        self.assertEqual(self.fields(runs[3].upper())["Run"], runs[3])
 
     def test_the_oldest_of_many(self):
         """More than ListRuns() tells of at once."""
@@ -240,8 +241,20 @@ class Show(RunsTestCase):
     def test_unknown(self):
         self.start()
         self.call("lxc", GUEST, "prepare", domain())
-        for word in ("00000000-0000-0000-0000-000000000000", "x", "", "%s%n"):
-            self.assert_trouble(self.virt_hooks("show", word), TROUBLE, f"'{word}'", "virt-hooks list")
+        for word in ("00000000-0000-0000-0000-000000000000", "x", "%s%n"):
+            self.assert_trouble(self.virt_hooks("show", word), TROUBLE, f"there is no run '{word}'; 'virt-hooks {self.address} list'")
+
+    def test_advice_is_for_the_same_bus(self):
+        self.start()
+        for option, variable in (("--user", "DBUS_SESSION_BUS_ADDRESS"), ("--system", "DBUS_SYSTEM_BUS_ADDRESS")):
+            result = self.bare(option, "cancel", "x", **{variable: self.bus.address})
+            command = "virt-hooks --user" if option == "--user" else "virt-hooks"
+            self.assert_trouble(result, TROUBLE, f"there is no run 'x'; '{command} list' and '{command} history' show")
+
+    def test_no_id(self):
+        """A script's variable that was not set."""
+        for verb in ("show", "cancel"):
+            self.assert_trouble(self.virt_hooks(verb, ""), USAGE, "the id of the run is empty", "virt-hooks list")
 
 
 class Cancel(RunsTestCase):
@@ -262,7 +275,7 @@ class Cancel(RunsTestCase):
         self.start()
         call = self.send()
         run = self.only_id()
-        self.cancel(run[:20])
+        self.cancel(run[:20].upper())
         self.assertEqual(self.assert_cancelled(call), run)
         self.assertEqual(self.listed(), [])
         self.assertRegex(self.virt_hooks("show", run).text, r"Reason:  .*cancelled by .* while qemu ran\n")
@@ -298,7 +311,7 @@ class Cancel(RunsTestCase):
     def test_unknown_and_ended(self):
         self.start()
         run = self.call("lxc", GUEST, "prepare", domain())
-        self.assert_trouble(self.virt_hooks("cancel", "nothing"), TROUBLE, "'nothing'", "virt-hooks list")
+        self.assert_trouble(self.virt_hooks("cancel", "nothing"), TROUBLE, "'nothing'", f"'virt-hooks {self.address} list'")
         self.assert_trouble(self.virt_hooks("cancel", run), TROUBLE, run)
 
     def test_ignores_term(self):

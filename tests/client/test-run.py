@@ -58,7 +58,7 @@ class ExitStatus(RunTestCase):
         self.start()
         for operation in ("prepare", "migrate"):
             result = self.assert_trouble(self.guest(operation), 0, f"qemu {GUEST} {operation}: no script ran", self.hooks,
-                                         "'virt-hooks scripts'")
+                                         f"'virt-hooks {self.address} scripts'")
         answer, = self.assert_done(self.guest("migrate", "--json")).objects
         self.assertEqual((answer["outcome"], answer["output"]), ("no-script", ""))
         self.script("qemu", "", mode=0o644)
