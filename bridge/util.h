@@ -16,7 +16,6 @@
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 #define MIN(a, b)       ((a) < (b) ? (a) : (b))
-#define MAX(a, b)       ((a) > (b) ? (a) : (b))
 
 #define USEC_PER_SEC  UINT64_C(1000000)
 #define USEC_PER_MSEC UINT64_C(1000)
