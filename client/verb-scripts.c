@@ -11,12 +11,30 @@
 #include "table.h"
 #include "verbs.h"
 
+/* Where the table does not fit: the end of a path tells scripts apart, that of a reason what mends
+ * it.
+ */
+static void print_below_each_other(json_object *script) {
+        bool usable = service_script_is_usable(script);
+
+        terminal_print(COLOUR_BOLD, json_text(script, "path"));
+        (void) fputs("\n  ", stdout);
+        terminal_print(COLOUR_PLAIN, json_text(script, "type"));
+        (void) fputs(": ", stdout);
+        terminal_print(usable ? COLOUR_GOOD : COLOUR_BAD, usable ? "it runs" : "it does not run");
+        if (!usable) {
+                (void) fputs("; ", stdout);
+                terminal_print(COLOUR_PLAIN, json_text(script, "why_not"));
+        }
+        (void) putchar('\n');
+}
+
 static int print_scripts(json_object *scripts) {
         static const Column columns[] = {
                 { "TYPE", false, false },
                 { "RUNS", false, false },
-                { "SCRIPT", false, true },
-                { "WHY NOT", false, true },
+                { "SCRIPT", false, false },
+                { "WHY NOT", false, false },
         };
         _cleanup_(table_free_pointer) Table *table = NULL;
         size_t n = json_object_array_length(scripts);
@@ -37,7 +55,11 @@ static int print_scripts(json_object *scripts) {
                 table_add(table, COLOUR_PLAIN, json_text(script, "path"));
                 table_add(table, COLOUR_PLAIN, json_text(script, "why_not"));
         }
-        return table_print(table) < 0 ? trouble("out of memory") : EXIT_SUCCESS;
+        if (table_fits(table))
+                return table_print(table) < 0 ? trouble("out of memory") : EXIT_SUCCESS;
+        for (size_t i = 0; i < n; i++)
+                print_below_each_other(json_object_array_get_idx(scripts, i));
+        return EXIT_SUCCESS;
 }
 
 static int scripts(const Options *options, int n_arguments, char **arguments) {

@@ -290,7 +290,7 @@ class Attach(AttachTestCase):
 class Refused(AttachTestCase):
     def test_usage(self):
         for words, fragment in ((("attach", "Qemu"), "no type 'Qemu'"), (("detach", "qemu.d"), "no type"),
-                                (("attach", *KINDS, "qemu"), "usage")):
+                                (("attach", *KINDS, "qemu"), "there is no argument 'qemu'")):
             result = self.run_verb(*words)
             self.assertEqual((result.status, result.text), (USAGE, ""))
             self.assertIn(fragment, result.complaint)

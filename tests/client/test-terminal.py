@@ -182,8 +182,12 @@ class Scripts(TerminalTestCase):
         self.assertEqual(rows[0]["SCRIPT"], f"{self.hooks}/qemu.d/{self.SHOWN}")
         self.assertEqual([script["path"] for script in self.virt_hooks("--json", "scripts").objects],
                          [f"{self.hooks}/qemu.d/{name}" for name in (self.FILE, "long-" * 30)])
+        why_not = rows[1]["WHY NOT"]
+        self.assertIn("chmod", why_not)
         for columns in (80, 200):
-            self.table(columns, "scripts", headings=headings)
+            self.assertEqual(self.on_terminal(columns, "scripts", NO_COLOR="1").text,
+                             f"{self.hooks}/qemu.d/{self.SHOWN}\n  qemu: it runs\n"
+                             f"{self.hooks}/qemu.d/{'long-' * 30}\n  qemu: it does not run; {why_not}\n")
 
     def test_no_text(self):
         """A name that is no UTF-8 is told with U+FFFD."""
