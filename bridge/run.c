@@ -169,17 +169,16 @@ static void run_check_output(Run *run) {
                 return;
         r = run->request->check_output(run->request, run->output->data, run->output->size,
                                        &output_limits, &problem);
-        /* What is wrong may show what the script printed: that is for the caller alone. */
-        if (r == -EBADMSG)
-                run_fail(
-                        run, RUN_INVALID_OUTPUT, ERROR_INVALID_OUTPUT,
-                        text_format(
-                                "The output of the %s hook '%s' for '%s' %s: print a domain with the "
-                                "same name and uuid, or nothing",
-                                type_name(run), run->request->operation.name, run->request->object,
-                                problem),
-                        text_format("the output of its scripts is no document of the same domain"));
-        else if (r < 0)
+        /* What is wrong may show what the script printed: that is for the caller alone, and the
+         * reason is for all. */
+        if (r == -EBADMSG) {
+                _cleanup_free_ char *remedy = text_format(
+                        "it %s; print a domain with the same name and uuid, or nothing", problem);
+
+                run_fail_with(run, RUN_INVALID_OUTPUT, ERROR_INVALID_OUTPUT,
+                              remedy ? remedy : "print a domain, or nothing",
+                              "the output of its scripts is no document of the same domain");
+        } else if (r < 0)
                 run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED, "try again",
                               "the output of its scripts could not be checked: %s", strerror(-r));
 }
@@ -433,16 +432,17 @@ static void run_end_scripts(Run *run) {
 
 static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata) {
         Run *run = userdata;
+        char remedy[128];
 
         if (run->ending)
                 return 0;
-        run_fail_with(run, RUN_TIMED_OUT, ERROR_TIMED_OUT,
-                      run->request->timeout > 0
-                              ? "mend the script, or give it more time, for it was the caller who "
-                                "set the limit"
-                              : "mend the script, or give it more time with Timeout= in "
-                                "virt-hooks.conf",
-                      "%s timed out", run->list.scripts[run->scripts].name);
+        (void) snprintf(remedy, sizeof(remedy),
+                        "mend the script, or give it more time than the %.10g s that %s",
+                        (double) run->time_limit / USEC_PER_SEC,
+                        run->request->timeout > 0 ? "the caller has set"
+                                                  : "Timeout= in virt-hooks.conf allows");
+        run_fail_with(run, RUN_TIMED_OUT, ERROR_TIMED_OUT, remedy, "%s timed out",
+                      run->list.scripts[run->scripts].name);
         run_end_scripts(run);
         return 0;
 }
@@ -478,10 +478,8 @@ static void run_add_timer(Run *run, sd_event_source **source, uint64_t after, ui
 }
 
 static void run_set_timers(Run *run) {
-        uint64_t own = run->request->timeout;
-
-        run_add_timer(run, &run->timeout_source, own > 0 ? own : limits(run)->timeout, 1,
-                      on_timeout);
+        run->time_limit = run->request->timeout > 0 ? run->request->timeout : limits(run)->timeout;
+        run_add_timer(run, &run->timeout_source, run->time_limit, 1, on_timeout);
         run_add_timer(run, &run->warn_source, limits(run)->warn_after, 0, on_warn);
 }
 
@@ -530,8 +528,8 @@ static bool run_find_scripts(Run *run) {
         for (size_t i = 0; i < run->list.n; i++)
                 if (run->list.scripts[i].unsafe) {
                         run_fail_with(run, RUN_REFUSED, ERROR_SCRIPT_REFUSED,
-                                      "or set Ownership=libvirt in virt-hooks.conf",
-                                      "%s is not safe to run: %s", run->list.scripts[i].path,
+                                      "Ownership=libvirt in virt-hooks.conf lets it run as it is",
+                                      "%s is not safe to run: %s", run->list.scripts[i].name,
                                       run->list.scripts[i].why_not);
                         return false;
                 }

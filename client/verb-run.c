@@ -16,6 +16,7 @@
 #include "script-failure.h"
 #include "service.h"
 #include "terminal.h"
+#include "text.h"
 #include "verbs.h"
 
 enum {
@@ -190,6 +191,11 @@ static char *list_directories(sd_bus *bus) {
         return directories ? hooks_directories_to_string(directories) : NULL;
 }
 
+/* The daemon has no name. */
+static const char *object_name(char **words) {
+        return *words[1] ? words[1] : "-";
+}
+
 /* That is a success, but seldom what somebody wants who calls a hook by hand. */
 static void tell_of_no_script(sd_bus *bus, const Options *options, char **words) {
         _cleanup_free_ char *directories = list_directories(bus);
@@ -197,29 +203,35 @@ static void tell_of_no_script(sd_bus *bus, const Options *options, char **words)
 
         complain("%s %s %s: no script ran; those of %s are looked for in %s: '%s scripts' lists "
                  "what is there",
-                 words[0], *words[1] ? words[1] : "-", words[2], words[0],
+                 words[0], object_name(words), words[2], words[0],
                  directories ? directories : "the service's directories",
                  command ? command : "virt-hooks");
 }
 
-/* The service's message has a remedy; that of a script's own failure is for programs, and has again
- * what the script wrote. */
+/* What the service's MESSAGE has beside REASON: what to do. All of it where
+ * another version of the service has made it in another way. */
+static const char *find_advice(const char *message, char **words, const char *reason) {
+        _cleanup_free_ char *before = text_format("The %s hook '%s' for '%s': %s: ", words[0],
+                                                  words[2], object_name(words), reason);
+        size_t n = before ? strlen(before) : 0;
+
+        return n > 0 && strncmp(message, before, n) == 0 ? message + n : message;
+}
+
+/* The message of a script's own failure is for programs, and has again what the script wrote. */
 static void tell_of_failure(const Answer *answer, char **words) {
-        const char *message = json_text(answer->details, "message");
+        const char *message = json_text(answer->details, "message"), *advice = NULL;
+        const char *reason = json_text(answer->details, "reason");
         const char *effect = json_text(answer->details, "effect");
-        bool by_script = streq(answer->outcome, "failed") || streq(answer->outcome, "killed");
         _cleanup_free_ char *remedy = NULL;
 
-        if (!by_script && *message) {
-                complain("%s (%s)", message, effect);
-                return;
-        }
         if (streq(answer->outcome, "failed"))
-                remedy = script_failure_remedy(answer->status, (const char *) answer->errors->data,
-                                               answer->errors->size);
-        complain("%s %s %s: %s (%s)%s%s", words[0], words[1], words[2],
-                 json_text(answer->details, "reason"), effect, remedy ? "; " : "",
-                 remedy ? remedy : "");
+                advice = remedy = script_failure_remedy(
+                        answer->status, (const char *) answer->errors->data, answer->errors->size);
+        else if (!streq(answer->outcome, "killed"))
+                advice = find_advice(message, words, reason);
+        complain("%s %s %s: %s (%s)%s%s", words[0], object_name(words), words[2], reason, effect,
+                 advice && *advice ? "; " : "", advice ? advice : "");
 }
 
 static int print_answer(sd_bus *bus, const Options *options, const Answer *answer, char **words) {

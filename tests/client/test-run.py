@@ -35,10 +35,10 @@ class RunTestCase(CommandTestCase):
         with open(self.seen, "rb") as file:
             self.assertEqual(file.read(), document if isinstance(document, bytes) else document.encode())
 
-    def assert_ended(self, result, status, operation, fragment):
+    def assert_ended(self, result, status, operation, reason, advice):
         """No script had the last word: it is the service's, with what to do."""
-        self.assert_trouble(result, status, f"The qemu hook '{operation}' for '{GUEST}': {fragment}")
-        self.assertTrue(result.complaint.endswith(" (abort)\n"), result.complaint)
+        self.assert_trouble(result, status)
+        self.assertEqual(result.complaint, f"virt-hooks: qemu {GUEST} {operation}: {reason} (abort); {advice}\n")
 
     def assert_told(self, result, status, reason, effect, operation, words=b""):
         """The script's own words, then why and what it means, in a line."""
@@ -90,7 +90,8 @@ class ExitStatus(RunTestCase):
     def test_timed_out(self):
         self.script("qemu", self.gate().wait)
         self.start("[qemu]\nTimeout=100ms\n")
-        self.assert_ended(self.guest("prepare"), TIMED_OUT, "prepare", "qemu timed out: mend the script, or give it more time with Timeout=")
+        self.assert_ended(self.guest("prepare"), TIMED_OUT, "prepare", "qemu timed out",
+                          "mend the script, or give it more time than the 0.1 s that Timeout= in virt-hooks.conf allows")
 
     def test_cancelled(self):
         self.tracing_script("qemu", self.gate().wait)
@@ -100,23 +101,23 @@ class ExitStatus(RunTestCase):
         self.assert_done(self.virt_hooks("cancel", self.virt_hooks("--json", "list").objects[0]["run"]))
         result = follower.result()
         self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
-        self.assertRegex(result.complaint, rf"^virt-hooks: The qemu hook 'prepare' for '{GUEST}': .*cancelled.* \(abort\)\n$")
+        self.assert_ended(result, NO_VERDICT, "prepare", f"cancelled by uid {os.geteuid()} while qemu ran", "call again if it should run")
 
     def test_refused(self):
         self.script("qemu", "", mode=0o777)
         self.start()
         result = self.guest("prepare")
         self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
-        self.assertIn(f"{self.hooks}/qemu is not safe to run", result.complaint)
-        self.assertIn(f"'chmod go-w {self.hooks}/qemu'", result.complaint)
+        self.assert_ended(result, NO_VERDICT, "prepare", f"qemu is not safe to run: {self.hooks}/qemu may be written by everybody; "
+                          f"'chmod go-w {self.hooks}/qemu' mends it", "Ownership=libvirt in virt-hooks.conf lets it run as it is")
 
     def test_invalid_output(self):
         self.script("qemu", "echo '<domain>'")
         self.start()
         result = self.guest("migrate")
         self.assertEqual((result.status, result.output), (NO_VERDICT, b""))
-        self.assertIn("is not well-formed XML", result.complaint)
-        self.assertIn("print a domain with the same name and uuid, or nothing (abort)", result.complaint)
+        self.assertRegex(result.complaint, rf"^virt-hooks: qemu {GUEST} migrate: the output of its scripts is no document of the same "
+                         r"domain \(abort\); it is not well-formed XML.*; print a domain with the same name and uuid, or nothing\n$")
 
     def test_not_executed(self):
         """What could not be executed says no more than that; who knows more is named."""
@@ -435,7 +436,7 @@ class Waiting(RunTestCase):
     def test_timeout(self):
         self.start()
         self.assert_ended(self.guest("prepare", "--timeout=100ms"), TIMED_OUT, "prepare",
-                          "qemu timed out: mend the script, or give it more time, for it was the caller")
+                          "qemu timed out", "mend the script, or give it more time than the 0.1 s that the caller has set")
 
     def test_timeout_in_place_of_the_settings(self):
         """Longer ones, and none at all."""
