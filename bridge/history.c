@@ -13,7 +13,7 @@
 #include <sys/queue.h>
 
 #define SHELF_SIZE ((size_t) 32 * 1024)
-#define LARGE      (SHELF_SIZE / 4) /* a larger record has a shelf to itself */
+#define LARGE      (SHELF_SIZE / 8) /* a larger record has a shelf to itself */
 
 typedef TAILQ_HEAD(RecordList, RunRecord) RecordList;
 
