@@ -337,6 +337,23 @@ static bool print_failures(const Run *run) {
         return failed;
 }
 
+/* What a filter has made of the document, which the operations behind it got. */
+static void print_rewriting(const Run *run) {
+        const Bytes *before = run->request->document;
+
+        if (!run->output || !before)
+                return;
+        terminal_print(COLOUR_PLAIN, run->request->operation.name);
+        if (run->output->size == before->size &&
+            memcmp(run->output->data, before->data, before->size) == 0)
+                (void) puts(": the XML was printed as it was.");
+        else
+                (void) printf(
+                        ": the XML was rewritten, from %zu to %zu bytes; libvirt goes on with "
+                        "the new one.\n",
+                        before->size, run->output->size);
+}
+
 static void print_title(const Life *life, const Request *request) {
         terminal_print(COLOUR_BOLD,
                        request->operation.type == HOOK_DAEMON ? "The daemon" : request->object);
@@ -353,6 +370,8 @@ int rehearsal_report_print(const Life *life, Run *const *runs, size_t n) {
                 return -ENOMEM;
         for (size_t i = 0; i < n; i++)
                 failed |= print_failures(runs[i]);
+        for (size_t i = 0; i < n; i++)
+                print_rewriting(runs[i]);
         if (!failed) {
                 terminal_print(COLOUR_GOOD, "Every script succeeded.");
                 print_line(*life->well ? " " : "", life->well);

@@ -353,6 +353,17 @@ class Filters(RehearseTestCase):
         self.assertEqual(self.rehearse("qemu", "--operations=restore", document=document).status, 0)
         self.assertEqual(self.seen("last"), document.replace("one", "three"))
 
+    def test_rewriting_is_told(self):
+        """Only that of filters, and only where they print a document."""
+        document = domain(inside="  <title>web one</title>\n")
+        for script, words in (("sed s/one/three/", f"the XML was rewritten, from {len(document)} to {len(document) + 2} bytes; "
+                               "libvirt goes on with the new one."),
+                              ("cat", "the XML was printed as it was."), ("cat >/dev/null", None)):
+            self.tracing("qemu", script)
+            result = self.rehearse("qemu", "--operations=prepare,migrate", document=document)
+            told = [line for line in result.text.splitlines() if "the XML" in line]
+            self.assertEqual((result.status, told), (0, [f"migrate: {words}"] if words else []))
+
     def test_invalid_output(self):
         for output, fragment in (("echo debug; cat", "not well-formed"), ("sed s/web-01/web-02/", "has the name"),
                                  ("echo '<network/>'", "root element")):
