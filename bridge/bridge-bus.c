@@ -93,9 +93,9 @@ static int get_run_granted(sd_bus_message *message, Caller *caller, void *userda
                            sd_bus_error *error) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         Bridge *bridge = userdata;
-        const RunRecord *run;
+        const RunFacts *run;
         const Call *call;
-        RunRecord live;
+        RunFacts live;
         const char *id;
         int r;
 
@@ -198,7 +198,7 @@ static int method_list_scripts(sd_bus_message *message, void *userdata, sd_bus_e
 }
 
 /* Counts the run in *n where the filter lets it through and there is room. */
-static int append_run(sd_bus_message *reply, const RunFilter *filter, const RunRecord *run,
+static int append_run(sd_bus_message *reply, const RunFilter *filter, const RunFacts *run,
                       uint32_t *n) {
         if (*n >= filter->limit || !run_filter_match(filter, run))
                 return 0;
@@ -208,8 +208,8 @@ static int append_run(sd_bus_message *reply, const RunFilter *filter, const RunR
 
 /* Running and waiting calls in order of arrival, then those that have ended, the newest first. */
 static int append_runs(sd_bus_message *reply, Bridge *bridge, const RunFilter *filter) {
-        const RunRecord *run = NULL;
-        RunRecord live;
+        const RunFacts *run = NULL;
+        RunFacts live;
         uint32_t n = 0;
         Call *call;
         int r = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * The history: a list in order of ending. Who came first goes first, so records that came together
+ * The history: a list in order of ending. Who came first goes first, so runs that ended together
  * lie on one shelf, and go with it: each in a piece of the heap they would leave it full of holes.
  * They are looked for by id one after another: of a thousand it takes some microseconds, of a
  * million, the most there can be, 50 milliseconds, and few ask.
@@ -13,19 +13,19 @@
 #include <sys/queue.h>
 
 #define SHELF_SIZE ((size_t) 32 * 1024)
-#define LARGE      (SHELF_SIZE / 8) /* a larger record has a shelf to itself */
+#define LARGE      (SHELF_SIZE / 8) /* a larger run has a shelf to itself */
 
-typedef TAILQ_HEAD(RecordList, RunRecord) RecordList;
+typedef TAILQ_HEAD(FactsList, RunFacts) FactsList;
 
 typedef struct Shelf {
         size_t size, used; /* bytes at DATA */
-        unsigned n;        /* the records on it that are still wanted */
-        alignas(RunRecord) char data[];
+        unsigned n;        /* the runs on it that are still wanted */
+        alignas(RunFacts) char data[];
 } Shelf;
 
 struct History {
-        RecordList runs; /* newest first */
-        Shelf *shelf;    /* where there may be room for one more, or NULL */
+        FactsList runs; /* newest first */
+        Shelf *shelf;   /* where there may be room for one more, or NULL */
         uint64_t n_runs, size;
         uint64_t max_runs, max_size;
 };
@@ -57,22 +57,22 @@ static Shelf *find_shelf(History *history, size_t size) {
 }
 
 /* NULL where memory is short. */
-static RunRecord *put_on_shelf(History *history, const RunRecord *record) {
-        size_t step = alignof(RunRecord);
-        size_t size = (run_record_size(record) + step - 1) / step * step;
+static RunFacts *put_on_shelf(History *history, const RunFacts *facts) {
+        size_t step = alignof(RunFacts);
+        size_t size = (run_facts_size(facts) + step - 1) / step * step;
         Shelf *shelf = find_shelf(history, size);
-        RunRecord *copy;
+        RunFacts *copy;
 
         if (!shelf)
                 return NULL;
-        copy = run_record_copy(record, shelf->data + shelf->used);
+        copy = run_facts_copy(facts, shelf->data + shelf->used);
         copy->shelf = shelf;
         shelf->used += size;
         shelf->n++;
         return copy;
 }
 
-static void take_from_shelf(History *history, RunRecord *run) {
+static void take_from_shelf(History *history, RunFacts *run) {
         Shelf *shelf = run->shelf;
 
         if (--shelf->n > 0)
@@ -83,7 +83,7 @@ static void take_from_shelf(History *history, RunRecord *run) {
 }
 
 static void drop_oldest(History *history) {
-        RunRecord *run = TAILQ_LAST(&history->runs, RecordList);
+        RunFacts *run = TAILQ_LAST(&history->runs, FactsList);
 
         TAILQ_REMOVE(&history->runs, run, in_history);
         history->n_runs--;
@@ -104,10 +104,10 @@ void history_set_limits(History *history, uint64_t runs, uint64_t size) {
 }
 
 void history_add(History *history, const Run *run) {
-        RunRecord record, *copy;
+        RunFacts facts, *copy;
 
-        run_describe(run, &record);
-        copy = put_on_shelf(history, &record);
+        run_describe(run, &facts);
+        copy = put_on_shelf(history, &facts);
         if (!copy)
                 return; /* memory is short: history is the first thing to do without */
         TAILQ_INSERT_HEAD(&history->runs, copy, in_history);
@@ -116,8 +116,8 @@ void history_add(History *history, const Run *run) {
         enforce_limits(history);
 }
 
-const RunRecord *history_find(const History *history, const char *id) {
-        const RunRecord *run;
+const RunFacts *history_find(const History *history, const char *id) {
+        const RunFacts *run;
 
         TAILQ_FOREACH (run, &history->runs, in_history)
                 if (streq(run->id, id))
@@ -125,7 +125,7 @@ const RunRecord *history_find(const History *history, const char *id) {
         return NULL;
 }
 
-const RunRecord *history_next(const History *history, const RunRecord *run) {
+const RunFacts *history_next(const History *history, const RunFacts *run) {
         return run ? TAILQ_NEXT(run, in_history) : TAILQ_FIRST(&history->runs);
 }
 

@@ -5,7 +5,7 @@
  * The runs that have ended, the newest first, as many as the caps allow.
  */
 
-#include "run-record.h"
+#include "run-facts.h"
 
 typedef struct History History;
 
@@ -20,9 +20,9 @@ void history_set_limits(History *history, uint64_t runs, uint64_t size);
 void history_add(History *history, const Run *run);
 
 /* The run with ID, or NULL. It is the history's, until the next one is added. */
-const RunRecord *history_find(const History *history, const char *id);
+const RunFacts *history_find(const History *history, const char *id);
 
 /* From the newest to the oldest: NULL gives the newest, the oldest is followed by NULL. */
-const RunRecord *history_next(const History *history, const RunRecord *run);
+const RunFacts *history_next(const History *history, const RunFacts *run);
 
 DEFINE_CLEANUP(History, history_free);

@@ -78,7 +78,7 @@ static void report_post(Report *report, sd_bus_message *signal) {
 }
 
 /* The details that both signals have. */
-static int append_common(Report *report, sd_bus_message *signal, const RunRecord *run) {
+static int append_common(Report *report, sd_bus_message *signal, const RunFacts *run) {
         int r = run_append_subject(signal, run);
 
         if (r >= 0)
@@ -87,8 +87,7 @@ static int append_common(Report *report, sd_bus_message *signal, const RunRecord
         return r;
 }
 
-static int new_signal(Report *report, sd_bus_message **ret, const char *name,
-                      const RunRecord *run) {
+static int new_signal(Report *report, sd_bus_message **ret, const char *name, const RunFacts *run) {
         int r;
 
         r = sd_bus_message_new_signal(report->bus, ret, BRIDGE_PATH, BRIDGE_INTERFACE, name);
@@ -98,7 +97,7 @@ static int new_signal(Report *report, sd_bus_message **ret, const char *name,
                                      run->operation, run->suboperation, run->extra, run->id);
 }
 
-static int post_started(Report *report, const RunRecord *run) {
+static int post_started(Report *report, const RunFacts *run) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
         int r;
 
@@ -114,14 +113,14 @@ static int post_started(Report *report, const RunRecord *run) {
         return r;
 }
 
-static int append_result(sd_bus_message *signal, const RunRecord *run) {
+static int append_result(sd_bus_message *signal, const RunFacts *run) {
         int r;
 
         r = sd_bus_message_append(signal, "{sv}", "scripts", "u", (uint32_t) run->scripts);
         return r < 0 ? r : run_append_text(signal, "reason", run->reason);
 }
 
-static int post_finished(Report *report, const RunRecord *run) {
+static int post_finished(Report *report, const RunFacts *run) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *signal = NULL;
         int r;
 
@@ -144,16 +143,16 @@ static int post_finished(Report *report, const RunRecord *run) {
 
 /* HookStarted of a run that waits for it. */
 static void report_announce(Report *report, Run *run) {
-        RunRecord record;
+        RunFacts facts;
         int r;
 
         TAILQ_REMOVE(&report->unannounced, run, in_report);
         run->announce_at = 0;
         run->sequence_started = ++report->sequence;
-        run_describe(run, &record);
-        r = post_started(report, &record);
+        run_describe(run, &facts);
+        r = post_started(report, &facts);
         if (memory_try_again(r))
-                r = post_started(report, &record);
+                r = post_started(report, &facts);
         if (r < 0)
                 log_warning("HookStarted of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));
@@ -230,16 +229,16 @@ void report_forget(Report *report, Run *run) {
 }
 
 void report_finished(Report *report, Run *run) {
-        RunRecord record;
+        RunFacts facts;
         int r;
 
         if (run->announce_at > 0)
                 report_announce(report, run);
         run->sequence_finished = ++report->sequence;
-        run_describe(run, &record);
-        r = post_finished(report, &record);
+        run_describe(run, &facts);
+        r = post_finished(report, &facts);
         if (memory_try_again(r))
-                r = post_finished(report, &record);
+                r = post_finished(report, &facts);
         if (r < 0)
                 log_warning("HookFinished of run %s could not be sent, ignoring: %s", run->id,
                             strerror(-r));

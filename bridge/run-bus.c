@@ -37,7 +37,7 @@ static int append_value(sd_bus_message *message, const char *key, const char *va
         return value ? append_bytes(message, key, value, strlen(value)) : 0;
 }
 
-static int append_port(sd_bus_message *message, const RunRecord *run) {
+static int append_port(sd_bus_message *message, const RunFacts *run) {
         int r;
 
         r = run_append_text(message, "port_uuid", run->port_uuid);
@@ -50,7 +50,7 @@ static int append_port(sd_bus_message *message, const RunRecord *run) {
         return r;
 }
 
-int run_append_subject(sd_bus_message *message, const RunRecord *run) {
+int run_append_subject(sd_bus_message *message, const RunFacts *run) {
         int r;
 
         r = run_append_text(message, "uuid", run->uuid);
@@ -67,7 +67,7 @@ int run_append_subject(sd_bus_message *message, const RunRecord *run) {
         return r;
 }
 
-static int append_identity(sd_bus_message *message, const RunRecord *run) {
+static int append_identity(sd_bus_message *message, const RunFacts *run) {
         return sd_bus_message_append(
                 message, "{sv}{sv}{sv}{sv}{sv}{sv}{sv}{sv}", "run", "s", run->id, "type", "s",
                 hook_type_to_string(run->type), "object", "s", run->object, "operation", "s",
@@ -75,7 +75,7 @@ static int append_identity(sd_bus_message *message, const RunRecord *run) {
                 "state", "s", run_state_to_string(run->state), "queued_at", "t", run->queued_at);
 }
 
-static int append_progress(sd_bus_message *message, const RunRecord *run) {
+static int append_progress(sd_bus_message *message, const RunFacts *run) {
         int r = 0;
 
         if (run->started_at == 0)
@@ -96,7 +96,7 @@ static int append_progress(sd_bus_message *message, const RunRecord *run) {
         return r;
 }
 
-int run_append_summary(sd_bus_message *message, const RunRecord *run) {
+int run_append_summary(sd_bus_message *message, const RunFacts *run) {
         int r;
 
         r = append_identity(message, run);
@@ -114,7 +114,7 @@ int run_append_summary(sd_bus_message *message, const RunRecord *run) {
         return r;
 }
 
-int run_append_entry(sd_bus_message *message, const RunRecord *run) {
+int run_append_entry(sd_bus_message *message, const RunFacts *run) {
         int r;
 
         r = sd_bus_message_open_container(message, 'a', "{sv}");
@@ -168,7 +168,7 @@ static int append_result(sd_bus_message *message, const ScriptResult *result, si
 }
 
 /* "results": aa{sv}, in the order in which the scripts ran. */
-int run_append_results(sd_bus_message *message, const RunRecord *run) {
+int run_append_results(sd_bus_message *message, const RunFacts *run) {
         size_t room = RESULTS_TEXT_MAX;
         int r;
 
@@ -188,7 +188,7 @@ int run_append_results(sd_bus_message *message, const RunRecord *run) {
         return r;
 }
 
-int run_append_details(sd_bus_message *reply, const RunRecord *run) {
+int run_append_details(sd_bus_message *reply, const RunFacts *run) {
         int r;
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");

@@ -47,7 +47,7 @@ static bool matches(const char *wanted, const char *value) {
         return !wanted || streq(wanted, value);
 }
 
-bool run_filter_match(const RunFilter *filter, const RunRecord *run) {
+bool run_filter_match(const RunFilter *filter, const RunFacts *run) {
         if (run->queued_at < filter->since)
                 return false;
         if (filter->outcome && (run->state != RUN_STATE_FINISHED ||

@@ -7,7 +7,7 @@
 
 #include <systemd/sd-bus.h>
 
-#include "run-record.h"
+#include "run-facts.h"
 
 /* So many runs fit into a message, whatever their names. */
 #define RUN_FILTER_LIMIT_MAX 10000U
@@ -25,4 +25,4 @@ typedef struct RunFilter {
  */
 int run_filter_read(RunFilter *ret, sd_bus_message *message, sd_bus_error *error);
 
-bool run_filter_match(const RunFilter *filter, const RunRecord *run);
+bool run_filter_match(const RunFilter *filter, const RunFacts *run);

@@ -54,7 +54,7 @@ static void add(Past *past, unsigned number) {
 static void assert_past(const Past *past, const char *expected) {
         char found[256] = "", *p = found;
 
-        for (const RunRecord *run = history_next(past->history, NULL); run;
+        for (const RunFacts *run = history_next(past->history, NULL); run;
              run = history_next(past->history, run)) {
                 assert_ptr_equal(history_find(past->history, run->id), run);
                 p = stpcpy(stpcpy(p, p == found ? "" : " "), run->id);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * A copy is one piece of memory: the record, its scripts' results, then all that they point to.
+ * A copy is one piece of memory: the facts, its scripts' results, then all that they point to.
  */
 
-#include "run-record.h"
+#include "run-facts.h"
 
 static const char *const run_states[RUN_STATE_MAX] = {
         [RUN_STATE_WAITING] = "waiting",
@@ -20,12 +20,12 @@ static const char *or_null(const char *s) {
         return empty(s) ? NULL : s;
 }
 
-void run_describe(const Run *run, RunRecord *ret) {
+void run_describe(const Run *run, RunFacts *ret) {
         const Request *request = run->request;
         const DocumentInfo *info = &request->info;
         const Caller *caller = run->caller;
 
-        *ret = (RunRecord){
+        *ret = (RunFacts){
                 .id = run->id,
                 .object = request->object,
                 .operation = request->operation.name,
@@ -92,48 +92,48 @@ static ScriptResult copy_result(Piece *piece, const ScriptResult *result) {
 }
 
 /* Adds RECORD to an empty piece. */
-static void copy_record(Piece *piece, const RunRecord *record) {
-        RunRecord copy = *record, *place = piece_add(piece, record, sizeof(*record));
+static void copy_facts(Piece *piece, const RunFacts *facts) {
+        RunFacts copy = *facts, *place = piece_add(piece, facts, sizeof(*facts));
         ScriptResult *results =
-                piece_add(piece, record->results, record->scripts * sizeof(ScriptResult));
+                piece_add(piece, facts->results, facts->scripts * sizeof(ScriptResult));
 
-        for (unsigned i = 0; i < record->scripts; i++) {
-                ScriptResult result = copy_result(piece, &record->results[i]);
+        for (unsigned i = 0; i < facts->scripts; i++) {
+                ScriptResult result = copy_result(piece, &facts->results[i]);
 
                 if (results)
                         results[i] = result;
         }
         copy.results = results;
-        copy.id = piece_add_string(piece, record->id);
-        copy.object = piece_add_string(piece, record->object);
-        copy.operation = piece_add_string(piece, record->operation);
-        copy.suboperation = piece_add_string(piece, record->suboperation);
-        copy.extra = piece_add_string(piece, record->extra);
-        copy.uuid = piece_add_string(piece, record->uuid);
-        copy.port_uuid = piece_add_string(piece, record->port_uuid);
-        copy.port_mac = piece_add_string(piece, record->port_mac);
-        copy.port_owner = piece_add_string(piece, record->port_owner);
-        copy.port_owner_uuid = piece_add_string(piece, record->port_owner_uuid);
-        copy.caller_comm = piece_add_string(piece, record->caller_comm);
-        copy.caller_unit = piece_add_string(piece, record->caller_unit);
-        copy.script = piece_add_string(piece, record->script);
-        copy.reason = piece_add_string(piece, record->reason);
-        copy.message = piece_add_string(piece, record->message);
+        copy.id = piece_add_string(piece, facts->id);
+        copy.object = piece_add_string(piece, facts->object);
+        copy.operation = piece_add_string(piece, facts->operation);
+        copy.suboperation = piece_add_string(piece, facts->suboperation);
+        copy.extra = piece_add_string(piece, facts->extra);
+        copy.uuid = piece_add_string(piece, facts->uuid);
+        copy.port_uuid = piece_add_string(piece, facts->port_uuid);
+        copy.port_mac = piece_add_string(piece, facts->port_mac);
+        copy.port_owner = piece_add_string(piece, facts->port_owner);
+        copy.port_owner_uuid = piece_add_string(piece, facts->port_owner_uuid);
+        copy.caller_comm = piece_add_string(piece, facts->caller_comm);
+        copy.caller_unit = piece_add_string(piece, facts->caller_unit);
+        copy.script = piece_add_string(piece, facts->script);
+        copy.reason = piece_add_string(piece, facts->reason);
+        copy.message = piece_add_string(piece, facts->message);
         copy.size = piece->used;
         if (place)
                 *place = copy;
 }
 
-size_t run_record_size(const RunRecord *record) {
+size_t run_facts_size(const RunFacts *facts) {
         Piece piece = {};
 
-        copy_record(&piece, record);
+        copy_facts(&piece, facts);
         return piece.used;
 }
 
-RunRecord *run_record_copy(const RunRecord *record, void *place) {
+RunFacts *run_facts_copy(const RunFacts *facts, void *place) {
         Piece piece = { .data = place };
 
-        copy_record(&piece, record);
+        copy_facts(&piece, facts);
         return place;
 }

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 
 /*
- * Records: what a run is told to be in each of its states, and that a copy has all of it when the
+ * Facts: what a run is told to be in each of its states, and that a copy has all of it when the
  * run is gone.
  */
 
-#include "run-record.h"
+#include "run-facts.h"
 #include "support.h"
 
 #include <uuid.h>
@@ -77,78 +77,78 @@ static void end_run(Run *run) {
         run->message = strdup("the message");
 }
 
-static void assert_subject(const RunRecord *record) {
-        assert_string_equal(hook_type_to_string(record->type), "network");
-        assert_string_equal(record->object, "default");
-        assert_string_equal(record->operation, "port-created");
-        assert_string_equal(record->suboperation, "begin");
-        assert_string_equal(record->extra, "-");
-        assert_string_equal(record->uuid, "5c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b11");
-        assert_string_equal(record->port_uuid, "6c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b12");
-        assert_string_equal(record->port_mac, "52:54:00:11:22:33");
-        assert_string_equal(record->port_owner, "web-01");
-        assert_null(record->port_owner_uuid);
-        assert_string_equal(record->caller_comm, "libvirtd");
-        assert_string_equal(record->caller_unit, "libvirtd.service");
-        assert_int_equal(record->caller_uid, 64055);
-        assert_int_equal(record->caller_pid, 4711);
+static void assert_subject(const RunFacts *facts) {
+        assert_string_equal(hook_type_to_string(facts->type), "network");
+        assert_string_equal(facts->object, "default");
+        assert_string_equal(facts->operation, "port-created");
+        assert_string_equal(facts->suboperation, "begin");
+        assert_string_equal(facts->extra, "-");
+        assert_string_equal(facts->uuid, "5c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b11");
+        assert_string_equal(facts->port_uuid, "6c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b12");
+        assert_string_equal(facts->port_mac, "52:54:00:11:22:33");
+        assert_string_equal(facts->port_owner, "web-01");
+        assert_null(facts->port_owner_uuid);
+        assert_string_equal(facts->caller_comm, "libvirtd");
+        assert_string_equal(facts->caller_unit, "libvirtd.service");
+        assert_int_equal(facts->caller_uid, 64055);
+        assert_int_equal(facts->caller_pid, 4711);
 }
 
-static void assert_ended(const RunRecord *record) {
-        assert_subject(record);
-        assert_int_equal(record->state, RUN_STATE_FINISHED);
-        assert_int_equal(record->started_at, 1700000000000000);
-        assert_int_equal(record->duration, 2500);
-        assert_int_equal(record->sequence_started, 7);
-        assert_int_equal(record->sequence_finished, 8);
-        assert_int_equal(record->pid, 0);
-        assert_null(record->script);
-        assert_int_equal(record->outcome, RUN_REFUSED);
-        assert_int_equal(record->effect, HOOK_EFFECT_ABORT);
-        assert_string_equal(record->reason, "the reason");
-        assert_string_equal(record->message, "the message");
-        assert_int_equal(record->scripts, 1);
-        assert_string_equal(record->results[0].path, "/etc/libvirt/hooks/network");
-        assert_int_equal(record->results[0].status, 256);
-        assert_int_equal(record->results[0].duration, 2000);
-        assert_int_equal(record->results[0].error_size, 2);
-        assert_memory_equal(record->results[0].error, "no", 2);
-        assert_int_equal(record->results[0].output_size, 3);
-        assert_memory_equal(record->results[0].output, "a\0\xff", 3);
-        assert_int_equal(record->results[0].output_total, 5000);
+static void assert_ended(const RunFacts *facts) {
+        assert_subject(facts);
+        assert_int_equal(facts->state, RUN_STATE_FINISHED);
+        assert_int_equal(facts->started_at, 1700000000000000);
+        assert_int_equal(facts->duration, 2500);
+        assert_int_equal(facts->sequence_started, 7);
+        assert_int_equal(facts->sequence_finished, 8);
+        assert_int_equal(facts->pid, 0);
+        assert_null(facts->script);
+        assert_int_equal(facts->outcome, RUN_REFUSED);
+        assert_int_equal(facts->effect, HOOK_EFFECT_ABORT);
+        assert_string_equal(facts->reason, "the reason");
+        assert_string_equal(facts->message, "the message");
+        assert_int_equal(facts->scripts, 1);
+        assert_string_equal(facts->results[0].path, "/etc/libvirt/hooks/network");
+        assert_int_equal(facts->results[0].status, 256);
+        assert_int_equal(facts->results[0].duration, 2000);
+        assert_int_equal(facts->results[0].error_size, 2);
+        assert_memory_equal(facts->results[0].error, "no", 2);
+        assert_int_equal(facts->results[0].output_size, 3);
+        assert_memory_equal(facts->results[0].output, "a\0\xff", 3);
+        assert_int_equal(facts->results[0].output_total, 5000);
 }
 
 static void test_a_view_tells_of_each_state(void **state) {
-        RunRecord record;
+        RunFacts facts;
         Fixture f;
 
         fixture_open(&f);
-        run_describe(f.run, &record);
-        assert_subject(&record);
-        assert_int_equal(record.state, RUN_STATE_WAITING);
-        assert_true(record.queued_at > 0);
-        assert_int_equal(record.started_at, 0);
-        assert_int_equal(record.scripts, 0);
-        assert_null(record.reason);
+        run_describe(f.run, &facts);
+        assert_subject(&facts);
+        assert_int_equal(facts.state, RUN_STATE_WAITING);
+        assert_true(facts.queued_at > 0);
+        assert_int_equal(facts.started_at, 0);
+        assert_int_equal(facts.scripts, 0);
+        assert_null(facts.reason);
 
         f.run->started_at = 1;
-        run_describe(f.run, &record);
-        assert_int_equal(record.state, RUN_STATE_RUNNING);
+        run_describe(f.run, &facts);
+        assert_int_equal(facts.state, RUN_STATE_RUNNING);
 
         end_run(f.run);
-        run_describe(f.run, &record);
-        assert_ended(&record);
+        run_describe(f.run, &facts);
+        assert_ended(&facts);
         fixture_close(&f);
 }
 
 /* In memory of just its size, that whoever looks for bad accesses sees what is beyond. */
-static RunRecord *copy_of(const RunRecord *record) {
-        size_t size = run_record_size(record);
+static RunFacts *copy_of(const RunFacts *facts) {
+        size_t size = run_facts_size(facts);
         void *place = malloc(size);
-        RunRecord *copy;
+        RunFacts *copy;
 
         assert_non_null(place);
-        copy = run_record_copy(record, place);
+        copy = run_facts_copy(facts, place);
         assert_ptr_equal(copy, place);
         assert_int_equal(copy->size, size);
         return copy;
@@ -156,14 +156,14 @@ static RunRecord *copy_of(const RunRecord *record) {
 
 static void test_a_copy_outlives_the_run(void **state) {
         char id[UUID_TEXT_SIZE];
-        RunRecord record, *copy;
+        RunFacts facts, *copy;
         Fixture f;
 
         fixture_open(&f);
         end_run(f.run);
         memcpy(id, f.run->id, sizeof(id));
-        run_describe(f.run, &record);
-        copy = copy_of(&record);
+        run_describe(f.run, &facts);
+        copy = copy_of(&facts);
         fixture_close(&f);
 
         assert_string_equal(copy->id, id);
@@ -172,12 +172,12 @@ static void test_a_copy_outlives_the_run(void **state) {
 }
 
 static void test_a_copy_of_little_is_small(void **state) {
-        RunRecord record, *copy;
+        RunFacts facts, *copy;
         Fixture f;
 
         fixture_open(&f);
-        run_describe(f.run, &record);
-        copy = copy_of(&record);
+        run_describe(f.run, &facts);
+        copy = copy_of(&facts);
         assert_subject(copy);
         assert_null(copy->results);
         assert_true(copy->size < 512); /* a thousand of them are kept */
@@ -193,5 +193,5 @@ int main(void) {
         };
 
         cmocka_set_message_output(CM_OUTPUT_TAP);
-        return cmocka_run_group_tests_name("run-record", tests, NULL, NULL);
+        return cmocka_run_group_tests_name("run-facts", tests, NULL, NULL);
 }

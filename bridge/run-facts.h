@@ -18,7 +18,7 @@ typedef enum RunState {
 const char *run_state_to_string(RunState state);
 
 /* Strings are NULL where there is nothing to tell, but those of the first line never are. */
-typedef struct RunRecord {
+typedef struct RunFacts {
         const char *id, *object, *operation, *suboperation, *extra;
         HookType type;
 
@@ -50,15 +50,15 @@ typedef struct RunRecord {
 
         /* The history's own. */
         struct Shelf *shelf;
-        TAILQ_ENTRY(RunRecord) in_history;
-} RunRecord;
+        TAILQ_ENTRY(RunFacts) in_history;
+} RunFacts;
 
 /* *ret is valid until anything happens to RUN. */
-void run_describe(const Run *run, RunRecord *ret);
+void run_describe(const Run *run, RunFacts *ret);
 
 /* How many bytes a copy takes. */
-size_t run_record_size(const RunRecord *record);
+size_t run_facts_size(const RunFacts *facts);
 
-/* Copies RECORD to PLACE, with all that it points to. PLACE has room for it, is aligned for it, and
- * the caller's, who may forget what is there. */
-RunRecord *run_record_copy(const RunRecord *record, void *place);
+/* Copies FACTS to PLACE, with all that they point to. PLACE has room for them, and is aligned for
+ * them; it stays the caller's, and to forget the copy is enough. */
+RunFacts *run_facts_copy(const RunFacts *facts, void *place);
