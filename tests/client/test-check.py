@@ -625,7 +625,12 @@ class Readme(CheckTestCase):
         commands = "\n".join(line[2:] for line in lines if line.startswith("$ "))
         self.assertIn(" /tmp/vh ", commands)
         script = commands.replace("/tmp/vh", self.path("vh")).replace("./build/client/virt-hooks", VIRT_HOOKS)
-        done = subprocess.run(["sh", "-c", script], cwd=TOP_SRCDIR, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        # The sources need not be writable, and copies of their directories would not be, either.
+        clone = self.make_directory("clone")
+        shutil.copytree(os.path.join(TOP_SRCDIR, "examples"), os.path.join(clone, "examples"))
+        for directory, _, _ in os.walk(clone):
+            os.chmod(directory, 0o755)
+        done = subprocess.run(["sh", "-c", script], cwd=clone, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
         self.assertEqual((done.returncode, done.stderr), (TROUBLE, ""))
         # The columns are as wide as the paths.
         self.assertEqual([line.replace(self.path("vh"), "/tmp/vh").split() for line in done.stdout.splitlines()],
