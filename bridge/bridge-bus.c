@@ -197,10 +197,10 @@ static int method_list_scripts(sd_bus_message *message, void *userdata, sd_bus_e
         return r < 0 ? r : sd_bus_send(bridge->bus, reply, NULL);
 }
 
-/* Counts the run in *n where the filter lets it through and there is room. */
+/* Counts the run in *n where the filter lets it through. */
 static int append_run(sd_bus_message *reply, const RunFilter *filter, const RunFacts *run,
                       uint32_t *n) {
-        if (*n >= filter->limit || !run_filter_match(filter, run))
+        if (!run_filter_match(filter, run))
                 return 0;
         (*n)++;
         return run_append_entry(reply, run);
@@ -214,11 +214,14 @@ static int append_runs(sd_bus_message *reply, Bridge *bridge, const RunFilter *f
         Call *call;
         int r = 0;
 
-        TAILQ_FOREACH (call, &bridge->calls, calls)
-                if (call->run && r >= 0) {
+        TAILQ_FOREACH (call, &bridge->calls, calls) {
+                if (r < 0 || n >= filter->limit)
+                        return r;
+                if (call->run) {
                         run_describe(call->run, &live);
                         r = append_run(reply, filter, &live, &n);
                 }
+        }
         while (r >= 0 && n < filter->limit && (run = history_next(bridge->history, run)))
                 r = append_run(reply, filter, run, &n);
         return r;
