@@ -128,9 +128,8 @@ void bridge_daemon_reported(Bridge *bridge, const HookOperation *operation) {
 
 /* WHY is for the log; the hooks' own entries and replies say that it was the shutdown. */
 static void end_running(Bridge *bridge, const char *why) {
-        Call *call;
-
         unsigned running = queue_running(bridge->queue);
+        Call *call;
 
         log_entry(LOG_WARNING, JOURNAL_ID_HOOKS_ENDED, NULL, "Ending %u running hook%s: %s",
                   running, running == 1 ? "" : "s", why);

@@ -238,7 +238,7 @@ static int on_name(sd_bus_message *reply, void *userdata, sd_bus_error *error) {
         if (r >= 0) {
                 (void) sd_notify(0, "READY=1\nSTATUS=Waiting for calls");
                 memory_give_back_start();
-                document_set_up();
+                document_set_up(); /* behind that: it fetches again what each document needs */
                 return 0;
         }
         if (r == -EEXIST)

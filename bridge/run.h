@@ -87,7 +87,7 @@ struct Run {
         bool failed;         /* a script has: from here on each gets the original document */
         bool ending;         /* we are ending the scripts, outcome tells why */
         Bytes *current;      /* the document for the next script */
-        uint64_t time_limit; /* of all its scripts together: microseconds */
+        uint64_t time_limit; /* of all its scripts, as it was at the start: microseconds */
         sd_event_source *timeout_source, *warn_source, *kill_source;
         run_done_t done;
         void *userdata;
