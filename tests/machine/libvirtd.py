@@ -181,8 +181,10 @@ def libvirtd_log(cursor):
 def records():
     if not os.path.exists(RECORDS):
         return []
+    # The last of them may be in the making. Line by line its second half would be taken for a line.
     with open(RECORDS, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
+        *lines, _ = file.read().split("\n")
+    return [json.loads(line) for line in lines]
 
 
 def event_of(record):
