@@ -35,7 +35,8 @@ struct Cradle {
         Cradle *next;
 };
 
-/* As many as there ever were children at a time that had not executed yet. */
+/* As many as there were children at a time that had not executed yet, since they were last given
+ * back. */
 static Cradle *cradles;
 
 _in_child_ static void write_exec_error(const char *path, int error) {
@@ -103,11 +104,15 @@ _in_child_ static int child(void *userdata) {
         end(r == -ENOENT ? 127 : 126);
 }
 
+static bool cradle_is_taken(const Cradle *cradle) {
+        return __atomic_load_n(&cradle->taken, __ATOMIC_ACQUIRE);
+}
+
 /* Takes one that is free, or makes one more. */
 static Cradle *cradle_take(void) {
         Cradle *cradle = cradles;
 
-        while (cradle && __atomic_load_n(&cradle->taken, __ATOMIC_ACQUIRE))
+        while (cradle && cradle_is_taken(cradle))
                 cradle = cradle->next;
         if (!cradle) {
                 cradle = aligned_alloc(alignof(Cradle), sizeof(Cradle));
@@ -145,4 +150,19 @@ int birth_start(const Birth *birth, pid_t *ret_pid, int *ret_pid_fd) {
                 cradle->taken = false;
         *ret_pid = pid;
         return r;
+}
+
+void birth_give_back(void) {
+        Cradle **next = &cradles;
+
+        while (*next) {
+                Cradle *cradle = *next;
+
+                if (cradle_is_taken(cradle)) {
+                        next = &cradle->next;
+                        continue;
+                }
+                *next = cradle->next;
+                free(cradle);
+        }
 }

@@ -27,3 +27,6 @@ typedef struct Birth {
  * its standard error, as libvirt has it, and ends with 127 or 126. Returns 0 or a negative errno.
  */
 int birth_start(const Birth *birth, pid_t *ret_pid, int *ret_pid_fd);
+
+/* Gives back the memory that is kept for children to come. One that is being born keeps its own. */
+void birth_give_back(void);

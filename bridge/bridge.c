@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
 
+#include "birth.h"
 #include "bridge-bus.h"
 #include "bus-names.h"
 #include "call.h"
@@ -207,8 +208,10 @@ static int on_trim(sd_event_source *source, uint64_t usec, void *userdata) {
         Bridge *bridge = userdata;
 
         bridge->trim_source = sd_event_source_disable_unref(bridge->trim_source);
-        if (TAILQ_EMPTY(&bridge->calls))
+        if (TAILQ_EMPTY(&bridge->calls)) {
+                birth_give_back();
                 (void) malloc_trim(0);
+        }
         return 0;
 }
 

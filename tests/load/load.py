@@ -7,6 +7,7 @@
 import os
 import socket
 import sys
+import time
 from dataclasses import dataclass
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "bus"))
@@ -150,6 +151,20 @@ class LoadTestCase(HooksTestCase):
         except AssertionError:
             self.assertEqual(Holdings.of(pid), like)
             raise
+
+    def wait_trimmed(self, service, before):
+        """The service tidies up a while after the last call: so long that its memory no longer changes."""
+        held = self.wait_quiet(service, before)
+        since = time.monotonic()
+
+        def is_steady():
+            nonlocal held, since
+            now = Holdings.of(service.process.pid)
+            if now.memory != held.memory:
+                held, since = now, time.monotonic()
+            return time.monotonic() - since > 3
+        wait_until(is_steady, "the service's memory to settle", 20)
+        return held
 
     def note(self, text):
         """A figure, for whoever reads the log of the test."""

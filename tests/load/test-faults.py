@@ -22,6 +22,7 @@ from stopped_files import READ, StoppedFiles
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 GUESTS = 30
+BIRTHS = 300
 NO_REPLY = "org.freedesktop.DBus.Error.NoReply"
 
 # What happens to somebody else is heard of at once, and not when some time-out is over.
@@ -266,6 +267,23 @@ class FileSystem(LoadTestCase):
         self.service.signal(signal.SIGTERM)
         self.assert_error(call.wait(), "ShuttingDown")
         self.service.wait_exit()
+
+    @unittest.skipIf(IS_SANITIZED, "such a program keeps what it frees")
+    def test_scripts_interpreter(self):
+        """Their children cannot execute yet, and each lives in our memory until it does. Nothing of that is kept."""
+        self.write(self.path("hooks/qemu"), f"#!{self.files.directory}/file\n", 0o755)
+        self.files.stop()
+        before = Holdings.of(self.service.process.pid)
+        calls = [self.client.send_hook("qemu", f"guest-{number}", "start", samples.domain(f"guest-{number}"))
+                 for number in range(BIRTHS)]
+        wait_until(lambda: self.client.property("Running") == BIRTHS, "all scripts to be started")
+        self.call_anything()
+        self.files.abort()
+        for call in calls:
+            self.assert_error(call.wait(), ERROR + "ScriptFailed", "unexpected exit status 126")
+        after = self.wait_trimmed(self.service, before)
+        self.note(f"resident memory: {before.memory} KiB before, {after.memory} afterwards")
+        self.assertLess(after.memory - before.memory, BIRTHS * 8)
 
     def test_started(self):
         """What kind of a descriptor it is is not for the file system to say."""

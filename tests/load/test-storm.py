@@ -284,20 +284,6 @@ class Storm(LoadTestCase):
         self.assertLess(percentile(took, 50), 3 * FACTOR)
         return plan
 
-    def wait_trimmed(self, service, before):
-        """The service tidies up a while after the last call: so long that its memory no longer changes."""
-        held = self.wait_quiet(service, before)
-        since = time.monotonic()
-
-        def is_steady():
-            nonlocal held, since
-            now = Holdings.of(service.process.pid)
-            if now.memory != held.memory:
-                held, since = now, time.monotonic()
-            return time.monotonic() - since > 3
-        wait_until(is_steady, "the service's memory to settle", 20)
-        return held
-
     def test_storm(self):
         service = self.start("[Bridge]\nHistoryRuns=100\nHistorySize=2M\n[Scripts]\nKillAfter=200ms\n")
         pid = service.process.pid
