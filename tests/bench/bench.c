@@ -73,6 +73,27 @@ static void print_help(void) {
         (void) puts(". All, where none is named.");
 }
 
+static bool is_measure(const char *name) {
+        for (size_t i = 0; i < ELEMENTS(measures); i++)
+                if (streq(measures[i].name, name))
+                        return true;
+        return false;
+}
+
+static bool is_bus(const char *kind) {
+        for (const char *const *k = message_bus_kinds; *k; k++)
+                if (streq(*k, kind))
+                        return true;
+        return false;
+}
+
+/* Nothing would be measured, and nobody told. */
+_Noreturn static void refuse(const char *what, const char *word) {
+        (void) fprintf(stderr, "%s: there is no %s '%s': see --help\n",
+                       program_invocation_short_name, what, word);
+        exit(2);
+}
+
 static void parse_options(Options *options, int argc, char **argv) {
         static const struct option table[] = {
                 { "bus", required_argument, NULL, 'b' }, { "quick", no_argument, NULL, 'q' },
@@ -101,6 +122,11 @@ static void parse_options(Options *options, int argc, char **argv) {
                 default:
                         exit(2);
                 }
+        if (options->bus && !is_bus(options->bus))
+                refuse("kind of bus", options->bus);
+        for (int i = optind; i < argc; i++)
+                if (!is_measure(argv[i]))
+                        refuse("measure", argv[i]);
 }
 
 /* Whether NAME is among those on the command line, or there is none. */

@@ -75,6 +75,13 @@ class BenchTest(unittest.TestCase):
         self.assertEqual(len([note for note in notes if "the journal" in note]), 1, notes)
         self.assertEqual(len(notes), len(set(notes)))
 
+    def test_what_there_is_not_is_refused(self):
+        for option, words in (("call", "no measure 'call'"), ("--bus=kdbus", "no kind of bus 'kdbus'")):
+            with self.subTest(option=option):
+                result = run_bench(option)
+                self.assertEqual((result.returncode, result.stdout), (2, ""))
+                self.assertIn(words, result.stderr)
+
     def test_tables(self):
         for option, line in (("--markdown", "| start to the bus name taken | "), ("--bus=dbus-daemon", "  start to the bus name taken ")):
             with self.subTest(option=option):
