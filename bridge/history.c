@@ -15,20 +15,33 @@
 #define SHELF_SIZE ((size_t) 32 * 1024)
 #define LARGE      (SHELF_SIZE / 8) /* a larger run has a shelf to itself */
 
-typedef TAILQ_HEAD(FactsList, RunFacts) FactsList;
+typedef struct Entry Entry;
+typedef TAILQ_HEAD(EntryList, Entry) EntryList;
 
 typedef struct Shelf {
         size_t size, used; /* bytes at DATA */
         unsigned n;        /* the runs on it that are still wanted */
-        alignas(RunFacts) char data[];
+        alignas(max_align_t) char data[];
 } Shelf;
 
+/* A run on its shelf. */
+struct Entry {
+        Shelf *shelf;
+        size_t size; /* bytes there, of all of it */
+        TAILQ_ENTRY(Entry) entries;
+        RunFacts facts[]; /* one, and what it points to */
+};
+
 struct History {
-        FactsList runs; /* newest first */
+        EntryList runs; /* newest first */
         Shelf *shelf;   /* where there may be room for one more, or NULL */
         uint64_t n_runs, size;
         uint64_t max_runs, max_size;
 };
+
+static const Entry *entry_of(const RunFacts *facts) {
+        return (const Entry *) ((const char *) facts - offsetof(Entry, facts));
+}
 
 static Shelf *shelf_new(size_t size) {
         Shelf *shelf = malloc(sizeof(Shelf) + size);
@@ -57,23 +70,24 @@ static Shelf *find_shelf(History *history, size_t size) {
 }
 
 /* NULL where memory is short. */
-static RunFacts *put_on_shelf(History *history, const RunFacts *facts) {
-        size_t step = alignof(RunFacts);
-        size_t size = (run_facts_size(facts) + step - 1) / step * step;
+static Entry *put_on_shelf(History *history, const RunFacts *facts) {
+        size_t step = alignof(Entry);
+        size_t size = (sizeof(Entry) + run_facts_size(facts) + step - 1) / step * step;
         Shelf *shelf = find_shelf(history, size);
-        RunFacts *copy;
+        Entry *entry;
 
         if (!shelf)
                 return NULL;
-        copy = run_facts_copy(facts, shelf->data + shelf->used);
-        copy->shelf = shelf;
+        entry = (Entry *) (shelf->data + shelf->used);
+        *entry = (Entry){ .shelf = shelf, .size = size };
+        (void) run_facts_copy(facts, entry->facts);
         shelf->used += size;
         shelf->n++;
-        return copy;
+        return entry;
 }
 
-static void take_from_shelf(History *history, RunFacts *run) {
-        Shelf *shelf = run->shelf;
+static void take_from_shelf(History *history, Entry *entry) {
+        Shelf *shelf = entry->shelf;
 
         if (--shelf->n > 0)
                 return;
@@ -83,12 +97,12 @@ static void take_from_shelf(History *history, RunFacts *run) {
 }
 
 static void drop_oldest(History *history) {
-        RunFacts *run = TAILQ_LAST(&history->runs, FactsList);
+        Entry *entry = TAILQ_LAST(&history->runs, EntryList);
 
-        TAILQ_REMOVE(&history->runs, run, in_history);
+        TAILQ_REMOVE(&history->runs, entry, entries);
         history->n_runs--;
-        history->size -= run->size;
-        take_from_shelf(history, run);
+        history->size -= entry->size;
+        take_from_shelf(history, entry);
 }
 
 static void enforce_limits(History *history) {
@@ -104,29 +118,32 @@ void history_set_limits(History *history, uint64_t runs, uint64_t size) {
 }
 
 void history_add(History *history, const Run *run) {
-        RunFacts facts, *copy;
+        RunFacts facts;
+        Entry *entry;
 
         run_describe(run, &facts);
-        copy = put_on_shelf(history, &facts);
-        if (!copy)
+        entry = put_on_shelf(history, &facts);
+        if (!entry)
                 return; /* memory is short: history is the first thing to do without */
-        TAILQ_INSERT_HEAD(&history->runs, copy, in_history);
+        TAILQ_INSERT_HEAD(&history->runs, entry, entries);
         history->n_runs++;
-        history->size += copy->size;
+        history->size += entry->size;
         enforce_limits(history);
 }
 
 const RunFacts *history_find(const History *history, const char *id) {
-        const RunFacts *run;
+        const Entry *entry;
 
-        TAILQ_FOREACH (run, &history->runs, in_history)
-                if (streq(run->id, id))
-                        return run;
+        TAILQ_FOREACH (entry, &history->runs, entries)
+                if (streq(entry->facts->id, id))
+                        return entry->facts;
         return NULL;
 }
 
 const RunFacts *history_next(const History *history, const RunFacts *run) {
-        return run ? TAILQ_NEXT(run, in_history) : TAILQ_FIRST(&history->runs);
+        const Entry *next = run ? TAILQ_NEXT(entry_of(run), entries) : TAILQ_FIRST(&history->runs);
+
+        return next ? next->facts : NULL;
 }
 
 int history_new(History **ret) {

@@ -91,7 +91,7 @@ static ScriptResult copy_result(Piece *piece, const ScriptResult *result) {
         return copy;
 }
 
-/* Adds RECORD to an empty piece. */
+/* Adds FACTS to an empty piece. */
 static void copy_facts(Piece *piece, const RunFacts *facts) {
         RunFacts copy = *facts, *place = piece_add(piece, facts, sizeof(*facts));
         ScriptResult *results =
@@ -119,7 +119,6 @@ static void copy_facts(Piece *piece, const RunFacts *facts) {
         copy.script = piece_add_string(piece, facts->script);
         copy.reason = piece_add_string(piece, facts->reason);
         copy.message = piece_add_string(piece, facts->message);
-        copy.size = piece->used;
         if (place)
                 *place = copy;
 }

@@ -45,12 +45,6 @@ typedef struct RunFacts {
 
         const ScriptResult *results; /* of the scripts that have ended */
         unsigned scripts;            /* how many have */
-
-        size_t size; /* of a copy: the bytes that it takes */
-
-        /* The history's own. */
-        struct Shelf *shelf;
-        TAILQ_ENTRY(RunFacts) in_history;
 } RunFacts;
 
 /* *ret is valid until anything happens to RUN. */

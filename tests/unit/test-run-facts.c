@@ -150,7 +150,6 @@ static RunFacts *copy_of(const RunFacts *facts) {
         assert_non_null(place);
         copy = run_facts_copy(facts, place);
         assert_ptr_equal(copy, place);
-        assert_int_equal(copy->size, size);
         return copy;
 }
 
@@ -180,7 +179,7 @@ static void test_a_copy_of_little_is_small(void **state) {
         copy = copy_of(&facts);
         assert_subject(copy);
         assert_null(copy->results);
-        assert_true(copy->size < 512); /* a thousand of them are kept */
+        assert_true(run_facts_size(copy) < 512); /* a thousand of them are kept */
         free(copy);
         fixture_close(&f);
 }
