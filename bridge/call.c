@@ -179,7 +179,6 @@ static int append_fd(sd_bus_message *reply, int *fd) {
 static int reply_raw(Call *call) {
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
         const Run *run = call->run;
-        RunFacts facts;
         int r;
 
         /* Nothing was run, and the caller may try elsewhere: that is no result. */
@@ -193,7 +192,6 @@ static int reply_raw(Call *call) {
                                   run->failure ? run->failure->error_size : 0);
         if (r < 0)
                 return r;
-        run_describe(run, &facts);
         r = sd_bus_message_new_method_return(call->message, &reply);
         if (r >= 0)
                 r = sd_bus_message_append(reply, "si", run_outcome_to_string(run->outcome),
@@ -205,7 +203,7 @@ static int reply_raw(Call *call) {
         if (r >= 0)
                 r = sd_bus_message_append(reply, "s", run->id);
         if (r >= 0)
-                r = run_append_details(reply, &facts);
+                r = run_append_details(reply, run);
         return r < 0 ? r : sd_bus_send(call->bridge->bus, reply, NULL);
 }
 

@@ -188,19 +188,24 @@ int run_append_results(sd_bus_message *message, const RunFacts *run) {
         return r;
 }
 
-int run_append_details(sd_bus_message *reply, const RunFacts *run) {
+int run_append_details(sd_bus_message *reply, const Run *run) {
+        RunFacts facts;
         int r;
+
+        run_describe(run, &facts);
 
         r = sd_bus_message_open_container(reply, 'a', "{sv}");
         if (r >= 0)
                 r = sd_bus_message_append(reply, "{sv}{sv}{sv}", "effect", "s",
-                                          hook_effect_to_string(run->effect), "duration_usec", "t",
-                                          run->duration, "scripts", "u", (uint32_t) run->scripts);
+                                          hook_effect_to_string(facts.effect), "duration_usec", "t",
+                                          facts.duration, "scripts", "u", (uint32_t) facts.scripts);
         if (r >= 0)
-                r = run_append_text(reply, "uuid", run->uuid);
+                r = run_append_text(reply, "uuid", facts.uuid);
         if (r >= 0)
-                r = run_append_text(reply, "reason", run->reason);
+                r = run_append_text(reply, "reason", facts.reason);
         if (r >= 0)
-                r = run_append_text(reply, "message", run->message);
+                r = run_append_text(reply, "remedy", run->remedy);
+        if (r >= 0)
+                r = run_append_text(reply, "message", facts.message);
         return r < 0 ? r : sd_bus_message_close_container(reply);
 }

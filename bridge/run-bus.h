@@ -23,7 +23,7 @@ int run_append_entry(sd_bus_message *message, const RunFacts *run);
 int run_append_results(sd_bus_message *message, const RunFacts *run);
 
 /* The a{sv} of Run()'s reply. */
-int run_append_details(sd_bus_message *reply, const RunFacts *run);
+int run_append_details(sd_bus_message *reply, const Run *run);
 
 /* One entry, unless VALUE is NULL or empty. */
 int run_append_text(sd_bus_message *message, const char *key, const char *value);

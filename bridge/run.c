@@ -91,6 +91,7 @@ Run *run_free(Run *run) {
         bytes_unref(run->output);
         free(run->message);
         free(run->reason);
+        free(run->remedy);
         close_fd(run->started_fd);
         request_free(run->request);
         caller_unref(run->caller);
@@ -103,19 +104,21 @@ pid_t run_pid(const Run *run) {
 }
 
 /*
- * Keeps why the run failed, in place of an earlier failure. MESSAGE and REASON are taken; NULL is
- * short memory, and then the outcome must do.
+ * Keeps why the run failed, in place of an earlier failure. MESSAGE, REASON and REMEDY are taken;
+ * NULL is short memory, and then the outcome must do, or that there is no remedy.
  */
 static void run_fail(Run *run, RunOutcome outcome, const char *error_name, char *message,
-                     char *reason) {
+                     char *reason, char *remedy) {
         run->failed = true;
         run->outcome = outcome;
         run->status = 0;
         run->error_name = error_name;
         free(run->message);
         free(run->reason);
+        free(run->remedy);
         run->message = message;
         run->reason = reason;
+        run->remedy = remedy;
         run->failure = NULL;
 }
 
@@ -136,7 +139,7 @@ static void run_fail_with(Run *run, RunOutcome outcome, const char *error_name, 
                  text_format("The %s hook '%s' for '%s': %s: %s", type_name(run),
                              run->request->operation.name, run->request->object,
                              reason ? reason : run_outcome_to_string(outcome), remedy),
-                 reason);
+                 reason, strdup(remedy));
 }
 
 uint64_t run_duration(const Run *run) {
@@ -221,7 +224,7 @@ static void run_take_failure(Run *run, const Script *script, const ScriptResult 
         run_fail(run, WIFEXITED(status) ? RUN_FAILED : RUN_KILLED, ERROR_SCRIPT_FAILED,
                  script_error_message(environment, run->argv, status, result->error,
                                       result->error_size),
-                 script_error_reason(script->name, status));
+                 script_error_reason(script->name, status), NULL);
         run->status = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
         run->failure = result;
 }

@@ -73,6 +73,7 @@ struct Run {
         const char *error_name; /* the D-Bus error that tells of it; NULL for a success */
         char *message;          /* and its text, with the script's words; NULL for a success */
         char *reason;  /* the same in our own words, without the script's; NULL for a success */
+        char *remedy;  /* what to do about it; NULL where only the script can know */
         Bytes *output; /* what the chain of a filter printed; NULL where that is nothing */
         const ScriptResult *failure; /* of RUN_FAILED and RUN_KILLED: the script that is told of */
         uint64_t duration;           /* microseconds */

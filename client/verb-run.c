@@ -208,30 +208,19 @@ static void tell_of_no_script(sd_bus *bus, const Options *options, char **words)
                  command ? command : "virt-hooks");
 }
 
-/* What the service's MESSAGE has beside REASON: what to do. All of it where
- * another version of the service has made it in another way. */
-static const char *find_advice(const char *message, char **words, const char *reason) {
-        _cleanup_free_ char *before = text_format("The %s hook '%s' for '%s': %s: ", words[0],
-                                                  words[2], object_name(words), reason);
-        size_t n = before ? strlen(before) : 0;
-
-        return n > 0 && strncmp(message, before, n) == 0 ? message + n : message;
-}
-
 /* The message of a script's own failure is for programs, and has again what the script wrote. */
 static void tell_of_failure(const Answer *answer, char **words) {
-        const char *message = json_text(answer->details, "message"), *advice = NULL;
-        const char *reason = json_text(answer->details, "reason");
-        const char *effect = json_text(answer->details, "effect");
-        _cleanup_free_ char *remedy = NULL;
+        const char *remedy = json_text(answer->details, "remedy");
+        _cleanup_free_ char *own = NULL;
 
         if (streq(answer->outcome, "failed"))
-                advice = remedy = script_failure_remedy(
-                        answer->status, (const char *) answer->errors->data, answer->errors->size);
-        else if (!streq(answer->outcome, "killed"))
-                advice = find_advice(message, words, reason);
-        complain("%s %s %s: %s (%s)%s%s", words[0], object_name(words), words[2], reason, effect,
-                 advice && *advice ? "; " : "", advice ? advice : "");
+                own = script_failure_remedy(answer->status, (const char *) answer->errors->data,
+                                            answer->errors->size);
+        if (own)
+                remedy = own;
+        complain("%s %s %s: %s (%s)%s%s", words[0], object_name(words), words[2],
+                 json_text(answer->details, "reason"), json_text(answer->details, "effect"),
+                 *remedy ? "; " : "", remedy);
 }
 
 static int print_answer(sd_bus *bus, const Options *options, const Answer *answer, char **words) {

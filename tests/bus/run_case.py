@@ -57,6 +57,9 @@ class RunTestCase(HooksTestCase):
         self.assertEqual(reply.read(errors_handle), errors if isinstance(errors, bytes) else errors.encode())
         self.assertEqual((details["effect"], details["scripts"], details.get("reason")), (effect, scripts, reason))
         self.assertEqual("message" in details, outcome not in ("success", "no-script"))
+        self.assertEqual("remedy" in details, outcome not in ("success", "no-script", "failed", "killed"))
+        if "remedy" in details:
+            self.assertTrue(details["message"].endswith(f": {reason}: {details['remedy']}"), details)
         event = self.assert_finished(run, outcome, effect, reason, scripts)
         self.assertEqual(event.duration, details["duration_usec"])
         return details
