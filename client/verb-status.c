@@ -96,52 +96,61 @@ static void print_owner(json_object *status) {
                               json_number(status, "Pid"));
 }
 
-/* Which of libvirt's hooks are attached: an array of types. NULL where they are not this machine's,
- * or cannot be told. */
-static json_object *list_attached(const Options *options) {
+/* Adds which of libvirt's hooks are attached, where they are this machine's. */
+static int take_attached(json_object *status, const Options *options) {
         _cleanup_(attachment_free_pointer) Attachment *attachment = NULL;
         json_object *list;
+        int r;
 
-        if (options->transport == TRANSPORT_HOST || options->transport == TRANSPORT_MACHINE ||
-            attachment_new(&attachment, NULL) < 0)
-                return NULL;
+        if (options->transport == TRANSPORT_HOST || options->transport == TRANSPORT_MACHINE)
+                return 0;
+        r = attachment_new(&attachment, NULL);
+        if (r < 0)
+                return r;
         list = json_object_new_array();
         for (HookType type = 0; list && type < HOOK_TYPE_MAX; type++)
                 if (attachment_has(attachment, type, NULL))
                         (void) json_object_array_add(
                                 list, json_object_new_string(hook_type_to_string(type)));
-        return list;
+        r = json_take(status, "Attached", list);
+        if (r >= 0 && attachment_is_half_done(attachment))
+                r = json_take(status, "HalfAttached", json_object_new_boolean(true));
+        return r;
 }
 
-static void print_attached(json_object *list) {
-        size_t n = list ? json_object_array_length(list) : 0;
+static void print_attached(json_object *status) {
+        json_object *list;
+        size_t n;
 
-        if (!list)
+        if (!json_object_object_get_ex(status, "Attached", &list))
                 return;
+        n = json_object_array_length(list);
         (void) printf("     Attached:  %s", n > 0 ? "" : "none");
         for (size_t i = 0; i < n; i++)
                 (void) printf("%s%s", i > 0 ? ", " : "",
                               json_object_get_string(json_object_array_get_idx(list, i)));
-        (void) putchar('\n');
+        (void) puts(json_object_object_get_ex(status, "HalfAttached", NULL)
+                            ? "; an attach or detach did not come to its end, which 'virt-hooks "
+                              "check' as root takes back"
+                            : "");
 }
 
 /* Where the service cannot tell anything: what is known without it. WHY_NOT is half a sentence.
- * Returns STATUS. */
-static int tell_attached(const Options *options, int status, const char *why_not) {
-        _cleanup_(json_put_pointer) json_object *attached = list_attached(options), *object = NULL;
+ * Returns RESULT. */
+static int tell_without_service(const Options *options, int result, const char *why_not) {
+        _cleanup_(json_put_pointer) json_object *status = json_object_new_object();
 
-        if (!attached)
-                return status;
-        if (!options->json) {
-                (void) printf("○ virt-hooksd %s\n", why_not);
-                print_attached(attached);
-        } else {
-                object = json_object_new_object();
-                if (!object || json_take(object, "Attached", TAKE_PTR(attached)) < 0)
-                        return trouble("out of memory");
-                json_print_line(object);
+        if (!status || take_attached(status, options) < 0)
+                return trouble("out of memory");
+        if (json_object_object_length(status) == 0)
+                return result;
+        if (options->json) {
+                json_print_line(status);
+                return result;
         }
-        return status;
+        (void) printf("○ virt-hooksd %s\n", why_not);
+        print_attached(status);
+        return result;
 }
 
 static int print_running(sd_bus *bus) {
@@ -155,8 +164,7 @@ static int print_running(sd_bus *bus) {
         return run_record_print_unfinished(runs, false, "");
 }
 
-static int print_status(sd_bus *bus, json_object *properties, json_object *list,
-                        json_object *attached) {
+static int print_status(sd_bus *bus, json_object *properties, json_object *list) {
         char when[WHEN_SIZE];
 
         terminal_print(COLOUR_GOOD, "●");
@@ -177,7 +185,7 @@ static int print_status(sd_bus *bus, json_object *properties, json_object *list,
                 (void) printf("     Settings:  %" PRIu64
                               " wrong, which 'virt-hooks check' and the log tell of\n",
                               json_number(properties, "SettingsFaults"));
-        print_attached(attached);
+        print_attached(properties);
         (void) fputs("     Instance:  ", stdout);
         terminal_print(COLOUR_PLAIN, json_text(properties, "Instance"));
         (void) putchar('\n');
@@ -188,30 +196,28 @@ static int print_status(sd_bus *bus, json_object *properties, json_object *list,
 static int status(const Options *options, int n_arguments, char **arguments) {
         _cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
-        _cleanup_(json_put_pointer) json_object *properties = NULL, *list = NULL, *attached = NULL;
+        _cleanup_(json_put_pointer) json_object *properties = NULL, *list = NULL;
         int r;
 
         if (connection_open(&bus, options) < 0)
-                return tell_attached(options, EXIT_TROUBLE, "cannot be asked");
+                return tell_without_service(options, EXIT_TROUBLE, "cannot be asked");
         r = service_get_properties(bus, &properties, &error);
         if (r < 0 && connection_is_absence(&error)) {
                 complain("the service does not run on this bus; where it is installed the first "
                          "call starts it");
-                return tell_attached(options, EXIT_ABSENT, "does not run");
+                return tell_without_service(options, EXIT_ABSENT, "does not run");
         }
         if (r < 0) {
                 connection_complain(r, &error);
-                return tell_attached(options, EXIT_TROUBLE, "does not answer");
+                return tell_without_service(options, EXIT_TROUBLE, "does not answer");
         }
         if (service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;
-        if (take_owner(properties, bus, options) < 0)
+        if (take_owner(properties, bus, options) < 0 || take_attached(properties, options) < 0)
                 return trouble("out of memory");
-        attached = list_attached(options);
         if (!options->json)
-                return print_status(bus, properties, list, attached);
-        if (json_take(properties, "Scripts", TAKE_PTR(list)) < 0 ||
-            (attached && json_take(properties, "Attached", TAKE_PTR(attached)) < 0))
+                return print_status(bus, properties, list);
+        if (json_take(properties, "Scripts", TAKE_PTR(list)) < 0)
                 return trouble("out of memory");
         json_print_line(properties);
         return EXIT_SUCCESS;

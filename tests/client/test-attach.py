@@ -787,14 +787,18 @@ class OfTheMachine(AttachTestCase):
                          [(f"{self.libvirt}/{kind}", "dangling-link") for kind in KINDS])
         self.assertIn("virt-hooks detach daemon", findings[0]["remedy"])
 
+    def status(self, *options):
+        """What is told where there is no service."""
+        return self.run_verb("status", *options, DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nowhere/bus")
+
     def test_status(self):
         """It tells what is attached, though there is no service."""
         for kinds, words in ((("qemu", "network"), "qemu, network"), ((), "daemon, qemu, lxc, libxl, network")):
             self.done("attach", *kinds)
-            result = self.run_verb("status", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nowhere/bus")
+            result = self.status()
             self.assertEqual((result.status, result.text), (TROUBLE, f"○ virt-hooksd cannot be asked\n     Attached:  {words}\n"))
         self.done("detach")
-        result = self.run_verb("status", "--json", DBUS_SYSTEM_BUS_ADDRESS="unix:path=/nowhere/bus")
+        result = self.status("--json")
         self.assertEqual(result.objects, [{"Attached": []}])
 
     def test_copies_of_the_forwarder(self):
@@ -884,9 +888,12 @@ class OfTheMachine(AttachTestCase):
                     self.assertIn("virt-hooks check", dry.complaint)
                     found = self.virt_hooks("check", "--json", preexec_fn=become_nobody)
                     self.assertIn("half-attached", [finding["kind"] for finding in found.objects])
+                    self.assertTrue(self.status("--json").objects[0]["HalfAttached"])
+                    self.assertIn("'virt-hooks check' as root", self.status().text)
                     mended = self.run_verb("check")
                     self.assertIn("has been taken back", mended.complaint)
                     self.assertEqual(self.run_verb("check").complaint, "")
+                    self.assertNotIn("HalfAttached", self.status("--json").objects[0])
                     if verb == "detach":
                         self.assertEqual(self.attached(), list(KINDS))
                         self.done("detach")
