@@ -145,6 +145,15 @@ static int take_failure(json_object *object, const Row *row) {
         return r;
 }
 
+/* Whether the scripts of RUN have made another document of theirs. */
+static bool is_rewritten(const Run *run) {
+        const Bytes *before = run->request->document;
+
+        return run->output && before &&
+               (run->output->size != before->size ||
+                memcmp(run->output->data, before->data, before->size) != 0);
+}
+
 static int print_row_json(const Life *life, const Row *row) {
         _cleanup_(json_put_pointer) json_object *object = json_object_new_object();
         HookEffect effect =
@@ -162,6 +171,8 @@ static int print_row_json(const Life *life, const Row *row) {
                 r = take_text(object, "script", row->script ? row->script->path : "");
         if (r >= 0 && row->result)
                 r = take_result(object, row->result);
+        if (r >= 0 && row->run->request->operation.filter)
+                r = json_take(object, "rewritten", json_object_new_boolean(is_rewritten(row->run)));
         if (r >= 0 && row_failed(row))
                 r = take_failure(object, row);
         if (r >= 0)
@@ -339,19 +350,16 @@ static bool print_failures(const Run *run) {
 
 /* What a filter has made of the document, which the operations behind it got. */
 static void print_rewriting(const Run *run) {
-        const Bytes *before = run->request->document;
-
-        if (!run->output || !before)
+        if (!run->output || !run->request->document)
                 return;
         terminal_print(COLOUR_PLAIN, run->request->operation.name);
-        if (run->output->size == before->size &&
-            memcmp(run->output->data, before->data, before->size) == 0)
-                (void) puts(": the XML was printed as it was.");
-        else
+        if (is_rewritten(run))
                 (void) printf(
                         ": the XML was rewritten, from %zu to %zu bytes; libvirt goes on with "
                         "the new one.\n",
-                        before->size, run->output->size);
+                        run->request->document->size, run->output->size);
+        else
+                (void) puts(": the XML was printed as it was.");
 }
 
 static void print_title(const Life *life, const Request *request) {

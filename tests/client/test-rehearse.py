@@ -31,7 +31,7 @@ NAMES = {"qemu": ["start", "managed-save", "migration"], "lxc": ["start"], "libx
 
 KEYS = {"event": str, "life": str, "type": str, "object": str, "operation": str, "suboperation": str, "extra": str, "run": str,
         "outcome": str, "effect": str, "script": str, "status": int, "signal": int, "duration_usec": int, "errors": str,
-        "reason": str, "meaning": str, "message": str}
+        "reason": str, "meaning": str, "message": str, "rewritten": bool}
 
 
 def domain(name=GUEST, inside="", kind="qemu"):
@@ -93,6 +93,7 @@ class RehearseTestCase(FolderTestCase):
             uuid.UUID(seen["run"])
             self.assertEqual("reason" in seen, seen["outcome"] not in ("success", "no-script"), seen)
             self.assertEqual("meaning" in seen, "reason" in seen)
+            self.assertEqual("rewritten" in seen, seen["operation"] in ("migrate", "restore"))
             self.assertEqual("message" in seen, seen["outcome"] == "invalid-output")
             self.assertEqual(seen["effect"] == "proceed", "reason" not in seen)
             failed |= "reason" in seen
@@ -363,6 +364,8 @@ class Filters(RehearseTestCase):
             result = self.rehearse("qemu", "--operations=prepare,migrate", document=document)
             told = [line for line in result.text.splitlines() if "the XML" in line]
             self.assertEqual((result.status, told), (0, [f"migrate: {words}"] if words else []))
+            seen = self.rehearse_json("qemu", "--operations=prepare,migrate", document=document)
+            self.assertEqual([row.get("rewritten") for row in seen], [None, script.startswith("sed")])
 
     def test_invalid_output(self):
         for output, fragment in (("echo debug; cat", "not well-formed"), ("sed s/web-01/web-02/", "has the name"),
