@@ -48,11 +48,12 @@ passed=0 failed=0 skipped=0
 
 # stage NAME COMMAND...: one step that is right or wrong as a whole.
 stage() {
-        local name=$1 log=$work/stage.log
+        local name=$1 log=$work/stage.log begun=$SECONDS
         shift
         printf '== %s\n' "$name"
         if "$@" >"$log" 2>&1; then
                 passed=$((passed + 1))
+                printf '   %s s\n' $((SECONDS - begun))
         else
                 failed=$((failed + 1))
                 tail -n 60 "$log"
@@ -64,7 +65,7 @@ stage() {
 # check NAME FOLDER TARGET [MAKE'S ARGUMENTS]: runs the tests of a build, one program after another, since many of them measure
 # time, and counts them one by one.
 check() {
-        local name=$1 folder=$2 log=$work/check.log
+        local name=$1 folder=$2 log=$work/check.log begun=$SECONDS
         printf '== %s\n' "$name"
         make -C "$folder" "${@:3}" >"$log" 2>&1
         local status=$?
@@ -76,7 +77,7 @@ check() {
         passed=$((passed + ${pass:-0}))
         skipped=$((skipped + ${skip:-0}))
         failed=$((failed + ${fail:-0} + ${error:-0}))
-        printf '   %s passed, %s failed, %s skipped\n' "${pass:-0}" $((${fail:-0} + ${error:-0})) "${skip:-0}"
+        printf '   %s passed, %s failed, %s skipped in %s s\n' "${pass:-0}" $((${fail:-0} + ${error:-0})) "${skip:-0}" $((SECONDS - begun))
         if [ $status -ne 0 ]; then
                 [ $((${fail:-0} + ${error:-0})) -gt 0 ] || failed=$((failed + 1))
                 grep -E '^(FAIL|ERROR)' "$log"
@@ -99,6 +100,16 @@ build() {
 analyze() (
         { [ -f "$work/analyzed/Makefile" ] || configure_in "$work/analyzed"; } && cd "$work/analyzed" &&
                 "$work/source/tests/analyze" "$1"
+)
+
+# A compiler looks into one folder after the other, and of two headers with one name takes the first.
+lint_header_names() (
+        cd "$work/source" || return
+        for folders in 'bridge client tests/unit tests/fuzz' 'bridge tests/bench'; do
+                # shellcheck disable=SC2086 # words
+                twice=$(find $folders -maxdepth 1 -name '*.h' -printf '%f\n' | sort | uniq -d)
+                [ -z "$twice" ] || { echo "More than one of $folders has $twice" && return 1; }
+        done
 )
 
 lint_shell() {
@@ -247,6 +258,7 @@ stage 'analysis by clang-tidy' analyze clang-tidy
 stage 'analysis by cppcheck' analyze cppcheck
 stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
+stage 'names of headers' lint_header_names
 stage 'layout of all files' "$work/source/tests/editorconfig"
 stage 'manual pages and XML' lint_data
 stage 'the arguments of the demo' demo_arguments
