@@ -9,7 +9,7 @@
 #include <ctype.h>
 #include <strings.h>
 
-#define TOKEN_MAX 16U /* no type's name, however mistyped, is longer */
+#define TOKEN_MAX 16U /* no type's or operation's name, however mistyped, is longer */
 
 static bool ends_with(const char *name, const char *end) {
         size_t n = strlen(name), m = strlen(end);
@@ -99,13 +99,14 @@ static size_t distance(const char *a, const char *b) {
 }
 
 /* One slip in a short name, two in a long one. */
-static HookType type_mistyped(const char *token) {
-        for (HookType type = 0; type < HOOK_TYPE_MAX; type++) {
-                const char *name = hook_type_to_string(type);
+static bool is_mistyped(const char *token, const char *name) {
+        return distance(token, name) <= (strlen(name) <= 5 ? 1U : 2U);
+}
 
-                if (distance(token, name) <= (strlen(name) <= 5 ? 1U : 2U))
+static HookType type_mistyped(const char *token) {
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+                if (is_mistyped(token, hook_type_to_string(type)))
                         return type;
-        }
         return HOOK_TYPE_INVALID;
 }
 
@@ -125,4 +126,19 @@ HookType hook_name_resembles(const char *name) {
                         return type;
         }
         return HOOK_TYPE_INVALID;
+}
+
+const HookOperation *hook_name_resembles_operation(HookType type, const char *name) {
+        char token[TOKEN_MAX];
+        size_t n = strlen(name);
+
+        if (n >= sizeof(token))
+                return NULL;
+        for (size_t i = 0; i <= n; i++)
+                token[i] = (char) tolower((unsigned char) name[i]);
+        for (const HookOperation *o = NULL; (o = hook_operation_next(o));)
+                if (o->type == type &&
+                    (is_mistyped(token, o->name) || (n >= 4 && strncmp(token, o->name, n) == 0)))
+                        return o;
+        return NULL;
 }

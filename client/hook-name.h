@@ -17,3 +17,6 @@ bool hook_name_is_data(const char *name);
 
 /* The type that NAME was probably meant for, or HOOK_TYPE_INVALID. */
 HookType hook_name_resembles(const char *name);
+
+/* The operation of TYPE that NAME was probably meant for, which is none itself; or NULL. */
+const HookOperation *hook_name_resembles_operation(HookType type, const char *name);

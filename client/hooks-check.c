@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "dispatched-check.h"
 #include "forwarder.h"
 #include "hook-name.h"
 #include "script-check.h"
@@ -144,8 +145,11 @@ static void check_candidate(HooksCheck *check, HookType type, const Candidate *c
                 check->failed = true;
                 return;
         }
-        if (in_folder && is_dispatched(check, &subject))
+        if (in_folder && is_dispatched(check, &subject)) {
+                if (dispatched_check(&subject, strict, check->findings) < 0)
+                        check->failed = true;
                 return;
+        }
         if (script_check(&subject, in_folder, strict, check->findings, &st) != SCRIPT_ACTIVE)
                 return;
         if (forwarder_is_copy(subject.path, FORWARDER_PATH)) {

@@ -156,6 +156,70 @@ class Healthy(CheckTestCase):
         self.assert_fine(own, libvirts)
 
 
+class Dispatched(CheckTestCase):
+    """What a script runs itself: one that does not expect it passes over it without a word."""
+
+    def setUp(self):
+        super().setUp()
+        self.script("qemu", '#!/bin/sh\nfor hook in "$(dirname "$0")/qemu.d/$1/$2/$3"/*; do\n\t"$hook" "$@" || exit\ndone\n')
+
+    def test_all_is_well(self):
+        for name in ("web-01/prepare/begin/10-x", "web-01/release/end/10-x", "web-01/started/begin", "db/stopped/x", "lib/common/x",
+                     "start/web-01", "web-01/prepare/begin/lib/x"):
+            self.script(f"qemu.d/{name}")
+        for name in ("web-01/README", "web-01/prepare/begin/web.conf", "web-01/prepare/begin/10-x~", "lib/common/y", "web-01/stop"):
+            self.script(f"qemu.d/{name}", mode=0o644, content="text\n")
+        self.assert_fine()
+
+    def test_not_executable(self):
+        for name in ("qemu.d/web-01/prepare/begin/10-x", "qemu.d/web-01/started", "qemu.d/start/web-01"):
+            self.script(name, mode=0o644)
+            self.assert_mended(self.assert_one(name, "not-executable"))
+
+    def test_no_interpreter(self):
+        self.script("qemu.d/web-01/prepare/begin/10-x", "#!/nowhere/sh\n")
+        self.assert_one("qemu.d/web-01/prepare/begin/10-x", "no-interpreter")
+
+    def test_dangling_link(self):
+        os.makedirs(self.hook("qemu.d/web-01/prepare/begin"))
+        self.link("nowhere", "qemu.d/web-01/prepare/begin/10-x")
+        self.assert_one("qemu.d/web-01/prepare/begin/10-x", "dangling-link")
+
+    def test_operations_that_are_none(self):
+        for name, meant in (("relase", "release"), ("Prepare", "prepare"), ("stop", "stopped"), ("starteed", "started")):
+            with self.subTest(name=name):
+                self.script(f"qemu.d/web-01/{name}/10-x")
+                self.assert_mended(self.assert_one(f"qemu.d/web-01/{name}", "unknown-operation", f"did you mean {meant}?"))
+                self.assertTrue(os.path.exists(self.hook(f"qemu.d/web-01/{meant}/10-x")))
+
+    def test_into_what_is_there(self):
+        self.script("qemu.d/web-01/release/end/10-x")
+        self.script("qemu.d/web-01/realease/extra")
+        self.assert_mended(self.assert_one("qemu.d/web-01/realease", "unknown-operation"))
+        self.assertTrue(os.path.exists(self.hook("qemu.d/web-01/release/extra")))
+
+    def test_suboperations(self):
+        for operation, wrong, right in (("prepare", "end", "begin"), ("release", "begin", "end")):
+            self.script(f"qemu.d/web-01/{operation}/{wrong}/10-x")
+            self.assert_mended(self.assert_one(f"qemu.d/web-01/{operation}/{wrong}", "unknown-operation",
+                                               f"{operation} comes with {right} and never with {wrong}"))
+
+    def test_unsafe(self):
+        """The service does not look at it, and who can change it has root's rights."""
+        script = self.script("qemu.d/web-01/prepare/begin/10-x")
+        for path in (script, os.path.dirname(script), self.hook("qemu.d/web-01")):
+            with self.subTest(path=path):
+                os.chmod(path, 0o777)
+                self.assert_mended(self.assert_one(os.path.relpath(path, self.hooks), "unsafe", "does not see"))
+        os.chmod(script, 0o777)
+        self.assert_fine(self.hooks, self.config("Ownership=libvirt"))
+
+    def test_links_in_a_circle(self):
+        os.makedirs(self.hook("qemu.d/web-01/prepare"))
+        self.link(".", "qemu.d/web-01/prepare/begin")
+        self.assert_fine()
+
+
 class Files(CheckTestCase):
     def test_not_executable(self):
         self.script("qemu", mode=0o644)
