@@ -9,7 +9,8 @@ import unittest
 
 import machine
 import libvirtd
-from libvirtd import LIBVIRT_HOOKS, PLACE, must, run, start_afresh, wait_until, write
+from inside import must, run, wait_until, write
+from libvirtd import LIBVIRT_HOOKS, PLACE, start_afresh
 
 GUIDE = os.path.join(machine.TOP_SRCDIR, "docs", "behind-libvirt.md")
 USER = ("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")

@@ -6,19 +6,16 @@ import collections
 import glob
 import json
 import os
-import re
 import subprocess
-import unittest
 
 import machine
 import libvirtd
-from libvirtd import (LIBVIRT_HOOKS, PLACE, VIRT_HOOKS, Battery, Normaliser, define, event_of, install_recorders,
-                      let_it_restart, must, records, run, run_of, start_afresh, start_with_network, wait_until, write)
+from battery import Battery
+from inside import must, run, wait_until, write
+from libvirt_case import LibvirtTestCase, attach
+from libvirtd import LIBVIRT_HOOKS, PLACE, VIRT_HOOKS, define, install_recorders, records, run_of, start_with_network
 
-import client as bus_client
-from harness import HooksTestCase, is_alive
-
-BUS = "unix:path=/run/dbus/system_bus_socket"
+from harness import is_alive
 
 # What differs from plain hooks and is meant, in the words of virt-hooks-forward(8), and what here knows of it. Whatever else
 # differs is a mistake.
@@ -31,56 +28,6 @@ DIFFERENCES = {
     "Scripts run below": "check_bus()",
     "A script that others could change is refused": "test_script_of_others_is_refused()",
 }
-
-
-def attach(*types):
-    must("virt-hooks", "attach", *types)
-
-
-def undo_differences(text):
-    text = text.replace(f"{VIRT_HOOKS}/", f"{LIBVIRT_HOOKS}/")
-    return re.sub(rf"(Child process \([^)]*? {LIBVIRT_HOOKS}/\w+)\.d/[\w-]+ ", r"\1 ", text)
-
-
-def undo_record(record):
-    entries = [entry for entry in record["environment"].split("\0") if not entry.startswith("VIRT_HOOKS_RUN=")]
-    return {**record, "argv": [undo_differences(word) for word in record["argv"]], "environment": "\0".join(entries),
-            "cgroup": None}
-
-
-class Observer:
-    """On the bus from before the service starts, so that it hears of everything."""
-
-    def __init__(self):
-        must("systemctl", "stop", "virt-hooks.service")
-        self.client = bus_client.Client(BUS)
-        must("systemctl", "start", "virt-hooks.service")
-
-    def events(self):
-        self.client.settle()
-        return self.client.events
-
-
-class LibvirtTestCase(unittest.TestCase):
-    maxDiff = None
-    documents_are_checked = True
-    check_signals = HooksTestCase.check_signals
-    _check_details = HooksTestCase._check_details
-
-    def setUp(self):
-        let_it_restart()
-        start_afresh()
-
-    def observe(self):
-        observer = Observer()
-        self.addCleanup(observer.client.close)
-        return observer
-
-    def check_order(self, events, some_records):
-        """What an observer has heard is what the scripts have seen: each run once, in pairs without a gap, and in order."""
-        self.check_signals(events)
-        seen = dict.fromkeys((*event_of(record), run_of(record)) for record in some_records)
-        self.assertEqual([event.what for event in events if event.name == "HookStarted"], list(seen))
 
 
 class TheBattery(LibvirtTestCase):
@@ -123,37 +70,6 @@ class TheBattery(LibvirtTestCase):
         lines = must("journalctl", "-q", "-o", "json", "VIRT_HOOKS_VIA=direct", "SYSLOG_IDENTIFIER=virt-hooks-forward").splitlines()
         logged = [entry["VIRT_HOOKS_RUN"] for entry in map(json.loads, lines) if "VIRT_HOOKS_OUTCOME" in entry]
         self.assertEqual([run_id for run_id in logged if run_id in run_ids], run_ids)
-
-    def compare(self, plain, attached):
-        normalised = [[normaliser.step(step) for step in battery.steps]
-                      for battery, normaliser in ((plain, Normaliser()), (attached, Normaliser()))]
-        for expected, seen in zip(*normalised, strict=True):
-            for what in ("results", "state"):
-                with self.subTest(f"{expected['name']}, {what}"):
-                    self.assertEqual(undo_differences(repr(seen[what])), undo_differences(repr(expected[what])))
-            with self.subTest(f"{expected['name']}, hooks"):
-                self.assertEqual([undo_record(record) for record in seen["records"]],
-                                 [{**record, "cgroup": None} for record in expected["records"]])
-        with self.subTest("libvirtd's log"):
-            self.assertGreater(sum("Hook script execution failed" in line for line in plain.log), 20)
-            texts = [[undo_differences(normaliser.text(line)) for line in battery.log]
-                     for battery, normaliser in ((plain, Normaliser()), (attached, Normaliser()))]
-            self.assertEqual(texts[1], [text for text in texts[0] if not text.endswith(": first\n")])
-
-    def check_bus(self, attached, events):
-        all_records = [record for step in attached.steps for record in step.records]
-        for record in all_records:
-            self.assertIn("/virt-hooks.service", record["cgroup"])
-        self.check_order(events, all_records)
-        steps = {run_of(record): step for step in attached.steps for record in step.records}
-        finished = {event.run: event for event in events if event.name == "HookFinished"}
-        for run_id, step in steps.items():
-            event = finished[run_id]
-            # What can't be executed counts as a script, and writes no record.
-            is_broken = step.name.startswith("a script ") and event.kind == "qemu"
-            self.assertEqual(event.outcome != "success", is_broken or step.fails(event.what), f"{step.name}: {event}")
-            n_records = sum(run_of(record) == run_id for record in step.records)
-            self.assertEqual(event.details["scripts"], n_records + is_broken, f"{step.name}: {event}")
 
 
 class Differences(LibvirtTestCase):
