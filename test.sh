@@ -40,15 +40,22 @@ need_packages $build_packages $client_packages $test_packages || exit
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/virt-hooks-test.XXXXXX")
 chmod 755 "$work" # plain users are among the tests
-trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
+trap clean_up EXIT
 trap 'exit 130' INT TERM
 
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
+beside=
+
+clean_up() {
+        [ -z "$beside" ] || { kill -KILL -- "-$beside" && wait "$beside"; } 2>/dev/null
+        chmod -R u+w "$work"
+        rm -rf "$work"
+}
 
 # stage NAME COMMAND...: one step that is right or wrong as a whole.
 stage() {
-        local name=$1 log=$work/stage.log begun=$SECONDS
+        local name=$1 log=$work/stage-$BASHPID.log begun=$SECONDS
         shift
         printf '== %s\n' "$name"
         if "$@" >"$log" 2>&1; then
@@ -223,9 +230,36 @@ package_in_machine() {
                         /usr/bin/python3 "$work/source/tests/machine/test-package.py"
 }
 
+# What measures nothing runs beside the tests, on the processor time that they leave. It is told at the end.
+analyses() {
+        local passed=0 failed=0
+        renice -n 19 -p $BASHPID >/dev/null
+        stage 'analysis by gcc' analyze gcc
+        stage 'analysis by clang-tidy' analyze clang-tidy
+        stage 'analysis by cppcheck' analyze cppcheck
+        echo $passed $failed >"$work/analyses.counts"
+}
+
+begin_analyses() {
+        set -m # in a process group of their own
+        analyses >"$work/analyses.said" 2>&1 &
+        beside=$!
+        set +m
+}
+
+end_analyses() {
+        local more_passed=0 more_failed=1
+        wait "$beside"
+        beside=
+        cat "$work/analyses.said"
+        read -r more_passed more_failed <"$work/analyses.counts"
+        passed=$((passed + more_passed)) failed=$((failed + more_failed))
+}
+
 copy_source "$work/source"
 stage 'autoreconf' make_configure || exit 1
 stage 'build with gcc' build "$work/gcc"
+begin_analyses
 check 'tests' "$work/gcc" check TEST_TIMEOUT_FACTOR=3
 check 'load, faults and access on dbus-broker' "$work/gcc" check TEST_TIMEOUT_FACTOR=3 VIRT_HOOKS_TEST_BUS=dbus-broker \
         VIRT_HOOKS_TEST_CALLS=3000 TESTS='tests/load/test-faults.py tests/load/test-journald.py tests/load/test-linger.py tests/load/test-need.py
@@ -234,7 +268,8 @@ check 'load, faults and access on dbus-broker' "$work/gcc" check TEST_TIMEOUT_FA
 stage 'build with clang' build "$work/clang" CC=clang
 stage 'build with the address and undefined-behaviour sanitizers' \
         build "$work/sanitizers" --enable-sanitizers=address,undefined CFLAGS='-g -O1'
-check 'tests under the sanitizers' "$work/sanitizers" check TEST_TIMEOUT_FACTOR=4 VIRT_HOOKS_TEST_CALLS=1500
+# Of the benchmark there would be nothing to learn.
+check 'tests under the sanitizers' "$work/sanitizers" check TEST_TIMEOUT_FACTOR=4 VIRT_HOOKS_TEST_CALLS=1500 bench_tests=
 stage 'build of the fuzzers' configure_in "$work/fuzzers" CC=clang --enable-fuzzers CFLAGS='-g -O1' &&
         check 'fuzzers, a fixed number of inputs each' "$work/fuzzers" fuzz-briefly -s -j"$jobs"
 # Not optimised: fortified functions share an address in glibc, and valgrind takes one for another.
@@ -253,9 +288,6 @@ stage 'tarball: build without git and autotools' build_from_tarball &&
 stage 'one version' one_version
 stage 'Debian package' debian_package
 [ "$quick" = yes ] || stage 'Debian package in a booted systemd' package_in_machine
-stage 'analysis by gcc' analyze gcc
-stage 'analysis by clang-tidy' analyze clang-tidy
-stage 'analysis by cppcheck' analyze cppcheck
 stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
 stage 'names of headers' lint_header_names
@@ -264,6 +296,7 @@ stage 'manual pages and XML' lint_data
 stage 'the arguments of the demo' demo_arguments
 stage 'demo' "$work/source/demo.sh"
 stage 'demo, again' "$work/source/demo.sh"
+end_analyses
 
 printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
 [ $failed -eq 0 ]
