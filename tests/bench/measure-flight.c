@@ -68,19 +68,22 @@ static uint64_t call_all(const Site *site, unsigned *ret_descriptors, Memory *re
 void measure_flight(const Bench *bench) {
         _cleanup_(site_free_pointer) Site *site = site_new(bench->bus, "", false);
         Results *results = bench->results;
-        double bare, calls;
-        unsigned before, during;
-        Memory memory;
+        Samples spawns = {}, calls = {};
+        unsigned before, during = 0;
+        Memory memory = {};
+        double bare;
 
         raise_limit();
         introduce(site);
         hooks_use(SCRIPT_SLEEP);
         before = service_descriptors(site->service);
-        bare = (double) spawn_all() / 1e9;
-        calls = (double) call_all(site, &during, &memory) / 1e9;
-        results_add_value(results, "1,000 bare spawns of sleep 1", bare, "s", NULL, 0);
-        results_add_value(results, "1,000 calls in flight, sleep 1", calls, "s",
-                          "1,000 bare spawns", bare);
+        for (unsigned i = 0; i < bench->plan->rounds; i++) {
+                samples_add(&spawns, spawn_all());
+                samples_add(&calls, call_all(site, &during, &memory));
+        }
+        bare = results_add_times(results, "1,000 bare spawns of sleep 1", &spawns, NULL, 0);
+        (void) results_add_times(results, "1,000 calls in flight, sleep 1", &calls,
+                                 "1,000 bare spawns", bare);
         results_add_value(results, "descriptors at rest", before, "", NULL, 0);
         results_add_value(results, "descriptors, when the first of them is answered", during, "",
                           NULL, 0);
