@@ -10,6 +10,8 @@
 #include "message-json.h"
 #include "when.h"
 
+#define ID_SHOWN 8 /* characters of a run's id: enough to ask for it */
+
 bool run_record_finished(json_object *run) {
         return streq(json_text(run, "state"), "finished");
 }
@@ -52,26 +54,74 @@ static void add_ended(Table *table, json_object *run) {
         table_add(table, COLOUR_PLAIN, json_text(run, "operation"));
         table_add(table, run_record_colour(run), json_text(run, "outcome"));
         table_add(table, COLOUR_PLAIN, when_format_span(span, json_number(run, "duration_usec")));
-        table_addf(table, COLOUR_FAINT, "%.8s", json_text(run, "run"));
+        table_addf(table, COLOUR_FAINT, "%.*s", ID_SHOWN, json_text(run, "run"));
         table_add(table, COLOUR_PLAIN, json_text(run, "reason"));
+}
+
+/* For how long one runs or waits. */
+static const char *format_age(char span[static WHEN_SIZE], json_object *run) {
+        bool waits = streq(json_text(run, "state"), "waiting");
+
+        return when_format_span(span,
+                                waits ? now_usec(CLOCK_REALTIME) - json_number(run, "queued_at")
+                                      : json_number(run, "duration_usec"));
 }
 
 /* One that runs or waits. */
 static void add_unfinished(Table *table, json_object *run) {
-        uint64_t queued = json_number(run, "queued_at");
-        bool waits = streq(json_text(run, "state"), "waiting");
         char span[WHEN_SIZE];
 
         table_add(table, COLOUR_PLAIN, json_text(run, "type"));
         table_add(table, COLOUR_BOLD, json_text(run, "object"));
         table_add(table, COLOUR_PLAIN, json_text(run, "operation"));
         table_add(table, COLOUR_PLAIN, json_text(run, "state"));
-        table_add(table, COLOUR_PLAIN,
-                  when_format_span(span, waits ? now_usec(CLOCK_REALTIME) - queued
-                                               : json_number(run, "duration_usec")));
-        table_addf(table, COLOUR_FAINT, "%.8s", json_text(run, "run"));
+        table_add(table, COLOUR_PLAIN, format_age(span, run));
+        table_addf(table, COLOUR_FAINT, "%.*s", ID_SHOWN, json_text(run, "run"));
         table_add(table, COLOUR_PLAIN, json_text(run, "caller_comm"));
         table_add(table, COLOUR_PLAIN, script_name(json_text(run, "script")));
+}
+
+static void print_indented(const char *text) {
+        if (!*text)
+                return;
+        (void) fputs("  ", stdout);
+        terminal_print(COLOUR_PLAIN, text);
+        (void) putchar('\n');
+}
+
+/* "took 47ms, run c565d6cb", or what else stands in place of TOOK. */
+static void print_span_and_id(const char *took, const char *span, json_object *run) {
+        _cleanup_free_ char *id = strndup(json_text(run, "run"), ID_SHOWN);
+
+        (void) printf("%s %s, run ", took, span);
+        terminal_print(COLOUR_PLAIN, id ? id : "");
+}
+
+/* Where the table does not fit: names that are cut to nothing tell nothing. */
+static void print_below_each_other(json_object *run, bool finished) {
+        char when[WHEN_SIZE], span[WHEN_SIZE];
+
+        terminal_print(COLOUR_PLAIN, json_text(run, "type"));
+        (void) putchar(' ');
+        terminal_print(COLOUR_BOLD, json_text(run, "object"));
+        (void) putchar(' ');
+        terminal_print(COLOUR_PLAIN, json_text(run, "operation"));
+        (void) fputs(": ", stdout);
+        terminal_print(run_record_colour(run), json_text(run, finished ? "outcome" : "state"));
+        (void) fputs("\n  ", stdout);
+        if (finished) {
+                (void) printf("%s, ", when_format(when, json_number(run, "started_at")));
+                print_span_and_id("took", when_format_span(span, json_number(run, "duration_usec")),
+                                  run);
+                (void) putchar('\n');
+                print_indented(json_text(run, "reason"));
+        } else {
+                print_span_and_id("for", format_age(span, run), run);
+                (void) fputs(", called by ", stdout);
+                terminal_print(COLOUR_PLAIN, json_text(run, "caller_comm"));
+                (void) putchar('\n');
+                print_indented(script_name(json_text(run, "script")));
+        }
 }
 
 static int print_table(json_object *runs, bool finished, const char *none) {
@@ -101,7 +151,11 @@ static int print_table(json_object *runs, bool finished, const char *none) {
                 return trouble("out of memory");
         for (size_t i = 0; i < n; i++)
                 (finished ? add_ended : add_unfinished)(table, json_object_array_get_idx(runs, i));
-        return table_print(table) < 0 ? trouble("out of memory") : EXIT_SUCCESS;
+        if (table_fits(table))
+                return table_print(table) < 0 ? trouble("out of memory") : EXIT_SUCCESS;
+        for (size_t i = 0; i < n; i++)
+                print_below_each_other(json_object_array_get_idx(runs, i), finished);
+        return EXIT_SUCCESS;
 }
 
 static int print_list(json_object *runs, bool finished, bool json, const char *none) {

@@ -8,6 +8,8 @@
 
 #include <stdarg.h>
 
+#define CUT_MIN 8U /* columns in which a name can still be told from most others */
+
 typedef struct Cell {
         char *text; /* escaped */
         size_t width;
@@ -88,6 +90,13 @@ void table_addf(Table *table, Colour colour, const char *format, ...) {
         table_add(table, colour, text);
 }
 
+/* What a COLUMN that may shrink keeps: cut further it would tell nothing. */
+static size_t least_width(const Table *table, size_t column) {
+        size_t heading = terminal_columns(table->columns[column].heading);
+
+        return heading > CUT_MIN ? heading : CUT_MIN;
+}
+
 static size_t column_width(const Table *table, size_t column) {
         size_t width = terminal_columns(table->columns[column].heading);
 
@@ -100,19 +109,25 @@ static size_t column_width(const Table *table, size_t column) {
 bool table_fits(const Table *table) {
         size_t room = terminal_width(), sum = table->n_columns - 1;
 
-        for (size_t c = 0; c < table->n_columns; c++)
-                sum += column_width(table, c);
+        for (size_t c = 0; c < table->n_columns; c++) {
+                size_t width = column_width(table, c);
+
+                sum += table->columns[c].shrink ? MIN(width, least_width(table, c)) : width;
+        }
         return room == 0 || sum <= room;
 }
 
-/* Takes columns from those that may shrink, the widest first, until all fit into ROOM. */
+/*
+ * Takes columns from those that may shrink, the widest first, until all fit into ROOM or no more
+ * can be taken.
+ */
 static void shrink(const Table *table, size_t *widths, size_t room) {
         for (;;) {
                 size_t sum = table->n_columns - 1, widest = table->n_columns;
 
                 for (size_t c = 0; c < table->n_columns; c++) {
                         sum += widths[c];
-                        if (table->columns[c].shrink && widths[c] > 4 &&
+                        if (table->columns[c].shrink && widths[c] > least_width(table, c) &&
                             (widest == table->n_columns || widths[c] > widths[widest]))
                                 widest = c;
                 }

@@ -12,7 +12,7 @@ typedef struct Table Table;
 typedef struct Column {
         const char *heading;
         bool right;  /* numbers and times line up at their ends */
-        bool shrink; /* may be cut where the terminal is too narrow */
+        bool shrink; /* may be cut where the terminal is too narrow, though not to nothing */
 } Column;
 
 /* COLUMNS stay the caller's and must live as long as the table. */
@@ -25,7 +25,7 @@ void table_add(Table *table, Colour colour, const char *text);
 _printf_(3, 4)
 void table_addf(Table *table, Colour colour, const char *format, ...);
 
-/* Whether all columns fit into the terminal as wide as they are. */
+/* Whether all columns fit into the terminal: as wide as they are, or cut where they may be. */
 bool table_fits(const Table *table);
 
 /* Prints all rows on standard output. Returns 0 or a negative errno. */

@@ -11,7 +11,7 @@ from command import (COLOUR, VIRT_HOOKS, CommandTestCase, Terminal, columns_at, 
 import tap
 from client import FACTOR
 from gi.repository import GLib
-from samples import NETWORK_UUID, domain, network
+from samples import NETWORK_UUID, domain, network, port
 
 HARMFUL = "[\x00-\x09\x0b-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]"
 
@@ -105,6 +105,37 @@ class Names(TerminalTestCase):
                              [("running", "python3", "lxc")] * len(NAMES))
         self.assertEqual([row["OBJECT"] for row in rows], list(NAMES.values()))
         door.open(len(NAMES))
+        for call in calls:
+            call.wait()
+
+    def test_below_each_other(self):
+        """Where names would be cut to nothing they are whole, and so is the rest."""
+        self.script("network", "exit 3")
+        door = self.gate()
+        self.script("qemu.d/20-vlan", door.wait)
+        self.start()
+        guest, bridge = "guest-with-a-rather-long-name", "bridge\u202e"
+        self.call("lxc", guest, "prepare", domain(guest))
+        self.call("network", bridge, "port-created", network(bridge), port())
+        calls = [self.client.send_hook("qemu", guest, operation, domain(guest)) for operation in ("prepare", "start")]
+        wait_until(lambda: self.client.property("Queued") == 1, "the calls")
+        ended = self.virt_hooks("history", "--memory", "--json").objects
+        for columns in (60, 80):
+            text = self.history(columns, NO_COLOR="1")
+            if columns == 80:
+                self.assertEqual(len(text.splitlines()), 3)
+                continue
+            self.assertRegex(text, rf"\Alxc {guest} prepare: no-script\n  [-\d]+ [:\d]+, took \w+, run {ended[0]['run'][:8]}\n"
+                             r"network bridge\\u\{202e\} port-created: failed\n"
+                             rf"  [-\d]+ [:\d]+, took \w+, run {ended[1]['run'][:8]}\n  network exited with status 3\n\Z")
+            runs = self.virt_hooks("list", "--json").objects
+            for arguments in (("list",), ("status",)):
+                result = self.on_terminal(columns, *arguments, NO_COLOR="1")
+                self.assertRegex(result.text, rf"(?m)^qemu {guest} prepare: running\n"
+                                 rf"  for [.\w]+, run {runs[0]['run'][:8]}, called by python3\n  qemu\.d/20-vlan\n")
+            self.assertRegex(self.on_terminal(columns, "list", NO_COLOR="1").text,
+                             rf"\nqemu {guest} start: waiting\n  for [.\w]+, run {runs[1]['run'][:8]}, called by python3\n\Z")
+        door.open(2)
         for call in calls:
             call.wait()
 
@@ -266,7 +297,7 @@ class Colour(TerminalTestCase):
     def test_tiny_terminals(self):
         """Nothing fits, and nothing breaks."""
         for columns in (1, 10, 40):
-            self.assertEqual(len(self.history(columns, NO_COLOR="1").splitlines()), 2)
+            self.assertEqual(len(self.history(columns, NO_COLOR="1").splitlines()), 3)
 
     def test_other_locales(self):
         for locale in ("C", "POSIX", "nonsense", ""):
