@@ -2,6 +2,7 @@
 
 #include "forwarder.h"
 
+#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/stat.h>
@@ -46,6 +47,13 @@ bool forwarder_is(const char *path) {
         return (stat(path, &st) == 0 && is_installed_one(&st)) || leads_to_its_name(path);
 }
 
+bool forwarder_is_program(const char *installed) {
+        char head[SELFMAG];
+        _cleanup_close_ int fd = open(installed, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+        return fd >= 0 && read(fd, head, SELFMAG) == SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0;
+}
+
 /* Whether both have the same from here to their ends. */
 static bool have_same_bytes(int a, int b) {
         char buffer_a[4096], buffer_b[sizeof(buffer_a)];
@@ -65,7 +73,8 @@ bool forwarder_is_copy(const char *path, const char *installed) {
         struct stat st, st_installed;
 
         if (stat(path, &st) < 0 || stat(installed, &st_installed) < 0 || !S_ISREG(st.st_mode) ||
-            st.st_size != st_installed.st_size || forwarder_is(path))
+            st.st_size != st_installed.st_size || forwarder_is(path) ||
+            !forwarder_is_program(installed))
                 return false;
         fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         installed_fd = open(installed, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);

@@ -20,7 +20,14 @@
 bool forwarder_is(const char *path);
 
 /*
+ * Whether the file at INSTALLED begins as a program does. Who writes a script to one of the links
+ * to the forwarder has written it there.
+ */
+bool forwarder_is_program(const char *installed);
+
+/*
  * Whether the file at PATH has the bytes of the forwarder INSTALLED: somebody has copied it there,
- * where it works as a script that calls the service. Its links are the same file, and no copies.
+ * where it works as a script that calls the service. Its links are the same file, and no copies. A
+ * script that was written over INSTALLED has no copies either: what has its bytes is a script.
  */
 bool forwarder_is_copy(const char *path, const char *installed);

@@ -19,7 +19,6 @@
 
 #include "attachment.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
@@ -347,18 +346,10 @@ char *attachment_find_profile(const Attachment *attachment) {
         return is_allowed_folder(FORWARDER_PATH) ? NULL : find_profile(attachment);
 }
 
-/* Whether the file at PATH begins as a program does, and no script. */
-static bool is_program(const char *path) {
-        char head[SELFMAG];
-        _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-
-        return fd >= 0 && read(fd, head, SELFMAG) == SELFMAG && memcmp(head, ELFMAG, SELFMAG) == 0;
-}
-
 bool attachment_forwarder_is_lost(const Attachment *attachment) {
         _cleanup_free_ char *forwarder = attach_path(attachment->root, FORWARDER_PATH);
 
-        return forwarder && access(forwarder, X_OK) == 0 && !is_program(forwarder);
+        return forwarder && access(forwarder, X_OK) == 0 && !forwarder_is_program(forwarder);
 }
 
 char *attachment_find_hindrance(const Attachment *attachment) {
@@ -367,7 +358,7 @@ char *attachment_find_hindrance(const Attachment *attachment) {
         struct stat st;
 
         if (!forwarder || stat(forwarder, &st) < 0 || !S_ISREG(st.st_mode) ||
-            !(st.st_mode & 0111) || !is_program(forwarder))
+            !(st.st_mode & 0111) || !forwarder_is_program(forwarder))
                 return text_format("%s%s is not there or is no program: install virt-hooks whole",
                                    attachment->root, FORWARDER_PATH);
         if (profile)

@@ -863,6 +863,14 @@ class OfTheMachine(AttachTestCase):
         self.install()
         self.assertEqual(self.kinds(), [])
 
+    def test_script_that_is_written_over_the_forwarder(self):
+        """Both have the same bytes then, and it is not the script that is no script."""
+        script = self.libvirts("qemu")
+        same = shutil.copy(script, self.path("same"))
+        self.done("attach", "qemu")
+        subprocess.run(["cp", same, script], check=True)
+        self.assertEqual(self.kinds(), [(FORWARDER, "overwritten")])
+
     @unittest.skipIf(os.path.dirname(FORWARDER) in ("/usr/bin", "/usr/sbin"), "this build's forwarder is where it may be")
     def test_apparmor(self):
         self.done("attach", "qemu")
