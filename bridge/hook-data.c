@@ -75,20 +75,48 @@ static void write_indented(FILE *stream, Slice part) {
         (void) fputc('\n', stream);
 }
 
+static bool is_hook_data(Slice root) {
+        static const char start[] = "<hookData";
+        size_t n = strlen(start);
+
+        return (size_t) (root.end - root.start) > n && strncmp(root.start, start, n) == 0 &&
+               strchr("> \t\r\n/", root.start[n]);
+}
+
+/* What is inside ROOT, and its start: up to the tag that ends it. An empty element has no such tag.
+ */
+static int cut_end(Slice *root) {
+        const char *tag = memrchr(root->start, '<', (size_t) (root->end - root->start));
+
+        if (tag == root->start)
+                return -EBADMSG;
+        root->end = tag;
+        return 0;
+}
+
 int hook_data_new(Bytes **ret, const Bytes *network, const Bytes *port) {
         _cleanup_free_ char *text = NULL;
         Slice network_part, port_part;
         size_t size = 0;
+        bool wrapped;
         FILE *stream;
 
         if (find_root(network, &network_part) < 0 || (port && find_root(port, &port_part) < 0))
+                return -EBADMSG;
+        wrapped = is_hook_data(network_part);
+        if (wrapped && cut_end(&network_part) < 0)
                 return -EBADMSG;
 
         stream = open_memstream(&text, &size);
         if (!stream)
                 return -ENOMEM;
-        (void) fputs("<hookData>\n", stream);
-        write_indented(stream, network_part);
+        if (wrapped)
+                (void) fwrite(network_part.start, 1,
+                              (size_t) (network_part.end - network_part.start), stream);
+        else {
+                (void) fputs("<hookData>\n", stream);
+                write_indented(stream, network_part);
+        }
         if (port)
                 write_indented(stream, port_part);
         (void) fputs("</hookData>", stream);

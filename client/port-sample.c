@@ -56,17 +56,29 @@ static char *find_attribute(const xmlNode *network, const char *element, const c
         return NULL;
 }
 
-/* What the guest's interface is plugged into, where the document says so. */
-static void write_plug(FILE *stream, const Bytes *network) {
-        _cleanup_free_ char *bridge = NULL, *mode = NULL;
-        xmlDoc *document = xmlReadMemory(network->data, (int) network->size, NULL, NULL,
-                                         XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
-                                                 XML_PARSE_IGNORE_ENC);
+/* The <network> itself or the one in <hookData>; NULL where there is none. */
+static const xmlNode *find_network(xmlDoc *document) {
         const xmlNode *root = document ? xmlDocGetRootElement(document) : NULL;
 
-        if (root) {
-                bridge = find_attribute(root, "bridge", "name");
-                mode = find_attribute(root, "forward", "mode");
+        if (!root || !streq((const char *) root->name, "hookData"))
+                return root;
+        for (const xmlNode *node = root->children; node; node = node->next)
+                if (node->type == XML_ELEMENT_NODE && streq((const char *) node->name, "network"))
+                        return node;
+        return NULL;
+}
+
+/* What the guest's interface is plugged into, where the document says so. */
+static void write_plug(FILE *stream, const Bytes *text) {
+        _cleanup_free_ char *bridge = NULL, *mode = NULL;
+        xmlDoc *document = xmlReadMemory(text->data, (int) text->size, NULL, NULL,
+                                         XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING |
+                                                 XML_PARSE_IGNORE_ENC);
+        const xmlNode *network = find_network(document);
+
+        if (network) {
+                bridge = find_attribute(network, "bridge", "name");
+                mode = find_attribute(network, "forward", "mode");
         }
         xmlFreeDoc(document);
         if (!bridge)

@@ -10,7 +10,7 @@
 #include "bytes.h"
 
 /*
- * NETWORK is a checked <network> document. The same network has the same port each time. Returns 0,
- * or -ENOMEM.
+ * NETWORK is a checked <network> document, or a <hookData>. The same network has the same port each
+ * time. Returns 0, or -ENOMEM.
  */
 int port_sample_new(Bytes **ret, const Bytes *network, const char *network_uuid);

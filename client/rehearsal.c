@@ -13,6 +13,7 @@
 #include "bus-names.h"
 #include "complain.h"
 #include "environment.h"
+#include "hook-data.h"
 #include "port-sample.h"
 
 struct Rehearsal {
@@ -22,8 +23,9 @@ struct Rehearsal {
         Caller *caller;
         char *object;
         Bytes *port;
-        Bytes *document; /* as the filters of this life have made it */
-        Run *run;        /* the one that runs now */
+        Bytes *document;  /* as the filters of this life have made it */
+        Bytes *with_port; /* the document with the port in it, where it is a <hookData> without */
+        Run *run;         /* the one that runs now */
         int signal;
         unsigned signals; /* how many asked us to end */
 };
@@ -33,31 +35,62 @@ static DocumentKind document_kind(HookType type) {
         return type == HOOK_NETWORK ? DOCUMENT_NETWORK : DOCUMENT_DOMAIN;
 }
 
+static int check_document(const Rehearsal *rehearsal, const char *what, DocumentKind kind,
+                          const Bytes *document, DocumentInfo *info, sd_bus_error *error) {
+        static const char *const commands[] = {
+                [DOCUMENT_DOMAIN] = "dumpxml",
+                [DOCUMENT_NETWORK] = "net-dumpxml",
+                [DOCUMENT_PORT] = "net-port-dumpxml",
+        };
+        _cleanup_free_ char *problem = NULL;
+        int r;
+
+        r = document_check(document ? document->data : "", document ? document->size : 0, kind,
+                           &rehearsal->spec->settings->document, info, &problem);
+        if (r < 0 && problem)
+                return sd_bus_error_setf(error, ERROR_INVALID_DOCUMENT,
+                                         "The %s %s: pass what 'virsh %s' prints", what, problem,
+                                         commands[kind]);
+        return r;
+}
+
+/*
+ * Makes up a port where none was given. A request takes a port beside a <network> alone: one for
+ * <hookData> is put into it here.
+ */
+static int prepare_port(Rehearsal *rehearsal, const DocumentInfo *network, sd_bus_error *error) {
+        _cleanup_(document_info_clear) DocumentInfo info = {};
+        Bytes *document = rehearsal->spec->document;
+        int r;
+
+        if (!rehearsal->port) {
+                r = port_sample_new(&rehearsal->port, document, network->uuid);
+                if (r < 0)
+                        return r;
+        }
+        if (network->kind != DOCUMENT_HOOK_DATA)
+                return 0;
+        r = check_document(rehearsal, "port document", DOCUMENT_PORT, rehearsal->port, &info,
+                           error);
+        return r < 0 ? r : hook_data_new(&rehearsal->with_port, document, rehearsal->port);
+}
+
 /* Finds out whom the document is about, and makes up a port where one is needed. */
 static int identify(Rehearsal *rehearsal, sd_bus_error *error) {
         const RehearsalSpec *spec = rehearsal->spec;
         _cleanup_(document_info_clear) DocumentInfo info = {};
-        _cleanup_free_ char *problem = NULL;
         int r;
 
         if (spec->port)
                 rehearsal->port = bytes_ref(spec->port);
         if (spec->type == HOOK_DAEMON)
                 return replace_string(&rehearsal->object, "-");
-        r = document_check(spec->document ? spec->document->data : "",
-                           spec->document ? spec->document->size : 0, document_kind(spec->type),
-                           &spec->settings->document, &info, &problem);
-        if (r < 0 && problem)
-                return sd_bus_error_setf(error, ERROR_INVALID_DOCUMENT,
-                                         "The document %s: pass what 'virsh %s' prints", problem,
-                                         spec->type == HOOK_NETWORK ? "net-dumpxml" : "dumpxml");
+        r = check_document(rehearsal, "document", document_kind(spec->type), spec->document, &info,
+                           error);
+        if (r >= 0 && spec->type == HOOK_NETWORK && !info.has_port)
+                r = prepare_port(rehearsal, &info, error);
         if (r < 0)
                 return r;
-        if (info.kind == DOCUMENT_NETWORK && !spec->port) {
-                r = port_sample_new(&rehearsal->port, spec->document, info.uuid);
-                if (r < 0)
-                        return r;
-        }
         rehearsal->object = TAKE_PTR(info.name);
         return 0;
 }
@@ -115,6 +148,7 @@ Rehearsal *rehearsal_free(Rehearsal *rehearsal) {
         if (!rehearsal)
                 return NULL;
         bytes_unref(rehearsal->document);
+        bytes_unref(rehearsal->with_port);
         bytes_unref(rehearsal->port);
         free(rehearsal->object);
         strv_free(rehearsal->context.environment);
@@ -158,15 +192,20 @@ static int make_request(Rehearsal *rehearsal, const char *operation, Request **r
                 .extra = "",
         };
         _cleanup_(request_free_pointer) Request *request = NULL;
+        Bytes *document = rehearsal->document, *port = NULL;
         int r;
 
         r = request_new(&request, &arguments, error);
         if (r < 0)
                 return r;
-        r = request_set_document(request, rehearsal->document,
-                                 request->operation.input == HOOK_INPUT_PORT ? rehearsal->port
-                                                                             : NULL,
-                                 &rehearsal->spec->settings->document, error);
+        if (request->operation.input == HOOK_INPUT_PORT) {
+                if (rehearsal->with_port)
+                        document = rehearsal->with_port;
+                else
+                        port = rehearsal->port;
+        }
+        r = request_set_document(request, document, port, &rehearsal->spec->settings->document,
+                                 error);
         if (r < 0)
                 return r;
         *ret = TAKE_PTR(request);

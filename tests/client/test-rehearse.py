@@ -429,6 +429,29 @@ class Networks(RehearseTestCase):
         self.rehearse("network", document=network().replace("afe4733d", "afe4733e"))
         self.assertNotIn(re.search("<networkport>\n *(.*)", first).group(1), self.seen("port-created"))
 
+    def test_hook_data_without_port(self):
+        """What libvirt passed to the start of a network does for all of its life."""
+        recorded = os.path.join(RECORDINGS, "04-network-start.stdin")
+        with open(recorded, encoding="utf-8") as file:
+            document = file.read()
+        command = ["rehearse", "network", recorded, f"--hooks-directory={self.hooks}"]
+        result = self.virt_hooks(*command)
+        self.assertEqual((result.status, result.complaint), (0, ""))
+        for operation in ("start", "started", "updated", "stopped"):
+            self.assertEqual(self.seen(operation), document)
+        made_up = self.seen("port-created")
+        self.assertTrue(made_up.startswith(document.removesuffix("</hookData>") + "  <networkport>\n    <uuid>"), made_up)
+        self.assertTrue(made_up.endswith("\n    <plug type='network' bridge='virbr0'/>\n  </networkport>\n</hookData>"), made_up)
+        self.assertEqual(self.seen("port-deleted"), made_up)
+        # As from the network alone.
+        with open(self.write(self.path("network.xml"), re.sub("(?m)^  ", "", re.sub("</?hookData>\n?", "", document))),
+                  encoding="utf-8") as file:
+            self.rehearse("network", document=file.read())
+        self.assertEqual(self.seen("port-created"), made_up)
+        port = self.write(self.path("port.xml"), PORT)
+        self.assertEqual(self.virt_hooks(*command, f"--port-xml={port}").status, 0)
+        self.assertEqual(self.seen("port-created"), document.removesuffix("</hookData>") + self.indented(PORT) + "</hookData>")
+
     def test_port_of_other_networks(self):
         for inside, plug in (("", None), ("<bridge name='b&quot;&apos;&lt;&amp;r'/>", "bridge='b&quot;&apos;&lt;&amp;r'"),
                              ("<forward mode='bridge'/><bridge name='br0'/>", "type='bridge' bridge='br0'")):
@@ -448,6 +471,10 @@ class Networks(RehearseTestCase):
     def test_wrong_port(self):
         self.assert_wrong_document(self.rehearse("network", "--port-xml=" + self.write(self.path("port.xml"), "<port/>")), "port document")
         self.assert_wrong_document(self.rehearse("network", "--port-xml=/no/such/file"), "/no/such/file cannot be read")
+        for wrong in ("text", "<port/>", "<networkport/>"):
+            result = self.rehearse("network", f"--port-xml={self.write(self.path('port.xml'), wrong)}",
+                                   document=f"<hookData>\n{self.indented(network())}</hookData>")
+            self.assert_wrong_document(result, "port document", "net-port-dumpxml")
 
     def test_recorded_hook_data(self):
         """What libvirt passed to a hook is right for that hook alone."""

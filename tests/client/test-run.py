@@ -311,6 +311,17 @@ class Documents(RunTestCase):
         self.assert_done(self.virt_hooks("run", "network", NETWORK, "port-created", "--xml=-", document=document.encode()))
         self.assert_seen(document)
 
+    def test_port_for_hook_data(self):
+        """It gets into what libvirt passed without one, and the service judges that."""
+        command = ("run", "network", NETWORK, "port-created", "--xml=-", f"--port-xml={self.port_xml}")
+        self.assert_done(self.virt_hooks(*command, document=hook_data(network()).encode()))
+        self.assert_seen(hook_data(network(), port()))
+        for operation, document, fragment in (("start", hook_data(network()), "comes with a port, and this operation is not about one"),
+                                              ("port-created", hook_data(network(), port()), "has more than one <networkport>"),
+                                              ("port-created", "<hookData/>", "--port-xml goes with a network in --xml")):
+            result = self.virt_hooks(*command[:3], operation, *command[4:], document=document.encode())
+            self.assert_trouble(result, NO_VERDICT, fragment)
+
     def test_missing(self):
         """It is the command line that lacks it, as in rehearse."""
         for kind, command in (("qemu", "virsh dumpxml"), ("libxl", "virsh dumpxml"), ("network", "virsh net-dumpxml")):

@@ -184,6 +184,18 @@ static void test_the_port_comes_after_the_network(void **state) {
                          "  </networkport>\n</hookData>");
 }
 
+static void test_a_port_gets_into_hook_data(void **state) {
+        assert_hook_data("<?xml version='1.0'?>\n<hookData>\n  <network/>\n</hookData>\n",
+                         "<networkport>\n  <uuid/>\n</networkport>\n",
+                         "<hookData>\n  <network/>\n  <networkport>\n    <uuid/>\n"
+                         "  </networkport>\n</hookData>");
+        assert_hook_data("<hookData a='1'><network/></hookData ><!-- </hookData> -->",
+                         "<networkport/>",
+                         "<hookData a='1'><network/>  <networkport/>\n</hookData>");
+        assert_hook_data("<hookDatas/>", "<networkport/>",
+                         "<hookData>\n  <hookDatas/>\n  <networkport/>\n</hookData>");
+}
+
 static void test_the_document_need_not_end_with_a_nul(void **state) {
         static const char text[] = "<network><a/></network><network><b/></network>";
         Bytes *network, *made;
@@ -255,6 +267,7 @@ int main(void) {
                 cmocka_unit_test(test_elements_of_the_same_name_inside_do_not_end_it),
                 cmocka_unit_test(test_bytes_beyond_ascii_stay),
                 cmocka_unit_test(test_the_port_comes_after_the_network),
+                cmocka_unit_test(test_a_port_gets_into_hook_data),
                 cmocka_unit_test(test_the_document_need_not_end_with_a_nul),
                 cmocka_unit_test(test_a_document_without_root_is_refused),
                 cmocka_unit_test(test_what_is_built_is_a_document),
