@@ -291,6 +291,7 @@ stage 'Debian package' debian_package
 stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
 stage 'names of headers' lint_header_names
+stage 'layers of the architecture' "$work/source/tests/layers"
 stage 'layout of all files' "$work/source/tests/editorconfig"
 stage 'manual pages and XML' lint_data
 stage 'the arguments of the demo' demo_arguments
