@@ -18,5 +18,6 @@ typedef enum Transport {
 typedef struct Options {
         Transport transport;
         const char *where; /* of TRANSPORT_ADDRESS, _HOST and _MACHINE */
+        bool names_bus;    /* the user has said which */
         bool json;         /* one object a line, for programs */
 } Options;

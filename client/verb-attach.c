@@ -256,6 +256,7 @@ const Verb verb_attach = {
         .max_arguments = HOOK_TYPE_MAX,
         .options = attach_options,
         .parse = parse,
+        .local = true,
         .run = attach,
 };
 
@@ -267,5 +268,6 @@ const Verb verb_detach = {
         .max_arguments = HOOK_TYPE_MAX,
         .options = attach_options,
         .parse = parse,
+        .local = true,
         .run = detach,
 };

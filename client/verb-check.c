@@ -107,5 +107,6 @@ const Verb verb_check = {
         .max_arguments = INT_MAX,
         .options = check_options,
         .parse = parse,
+        .local = true,
         .run = check,
 };

@@ -278,5 +278,6 @@ const Verb verb_rehearse = {
         .max_arguments = 2,
         .options = rehearse_options,
         .parse = parse,
+        .local = true,
         .run = rehearse_run,
 };

@@ -44,12 +44,14 @@ static const struct option common_options[] = {
         { "help", no_argument, NULL, 'h' },
 };
 
-static const char common_help[] =
+static const char bus_help[] =
         "      --system           Use the system bus (default)\n"
         "      --user             Use the user's session bus\n"
         "      --address=ADDRESS  Use the bus at ADDRESS\n"
         "  -H, --host=[USER@]HOST Use the system bus of another host, over ssh\n"
-        "  -M, --machine=NAME     Use the system bus of a local container\n"
+        "  -M, --machine=NAME     Use the system bus of a local container\n";
+
+static const char common_help[] =
         "      --json             Print one JSON object a line\n"
         "      --version          Print the version and exit\n"
         "  -h, --help             Print help and exit; with a command, its own\n";
@@ -63,13 +65,14 @@ static void print_help(void) {
                       program_invocation_short_name);
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
                 (void) printf("  %-9s %s\n", verbs[i]->name, verbs[i]->summary);
-        (void) printf("\nOptions:\n%s\nSee virt-hooks(1).\n", common_help);
+        (void) printf("\nOptions:\n%s%s\nSee virt-hooks(1).\n", bus_help, common_help);
 }
 
 static void print_verb_help(const Verb *verb) {
-        (void) printf("Usage: %s [OPTION...] %s%s%s\n\n%s.\n\nOptions:\n%s%s\nSee virt-hooks(1).\n",
+        (void) printf("Usage: %s [OPTION...] %s%s%s\n\n%s.\n\nOptions:\n%s%s%s\nSee virt-hooks(1).\n",
                       program_invocation_short_name, verb->name, *verb->arguments ? " " : "",
-                      verb->arguments, verb->summary, verb->help, common_help);
+                      verb->arguments, verb->summary, verb->help, verb->local ? "" : bus_help,
+                      common_help);
 }
 
 /* Returns NULL where there is none of this name, which has been told of. */
@@ -108,10 +111,10 @@ static int take_common_option(Options *options, int option, const char *argument
         switch (option) {
         case OPTION_SYSTEM:
                 options->transport = TRANSPORT_SYSTEM;
-                return 1;
+                break;
         case OPTION_USER:
                 options->transport = TRANSPORT_USER;
-                return 1;
+                break;
         case OPTION_ADDRESS:
                 if (!bus_address_is_valid(argument)) {
                         complain(BUS_ADDRESS_WRONG, argument);
@@ -134,6 +137,7 @@ static int take_common_option(Options *options, int option, const char *argument
                 return 0;
         }
         options->where = argument;
+        options->names_bus = true;
         return 1;
 }
 
@@ -212,7 +216,13 @@ static int read_options(Options *options, const Verb *verb, int argc, char **arg
         return -1;
 }
 
-static int check_arguments(const Verb *verb, int n, char **arguments) {
+static int check_arguments(const Options *options, const Verb *verb, int n, char **arguments) {
+        if (verb->local && options->names_bus) {
+                complain("%s looks at the files of this machine, and asks no service on any bus; "
+                         "see '%s %s --help'",
+                         verb->name, program_invocation_short_name, verb->name);
+                return -EINVAL;
+        }
         if (n > verb->max_arguments) {
                 complain("there is no argument '%s'; see '%s %s --help'",
                          arguments[verb->max_arguments], program_invocation_short_name, verb->name);
@@ -252,7 +262,7 @@ int main(int argc, char **argv) {
         status = read_options(&options, verb, argc, argv);
         if (status >= 0)
                 return status;
-        if (check_arguments(verb, argc - optind, argv + optind) < 0)
+        if (check_arguments(&options, verb, argc - optind, argv + optind) < 0)
                 return EXIT_USAGE;
         status = verb->run(&options, argc - optind, argv + optind);
         if (fflush(stdout) != 0 || ferror(stdout))

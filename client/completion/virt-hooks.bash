@@ -91,7 +91,11 @@ _virt_hooks_value() {
 }
 
 _virt_hooks_options() {
-    local options='--system --user --address= --host= --machine= --json --version --help'
+    local options='--json --version --help'
+    case $1 in
+    check | rehearse | attach | detach) ;;
+    *) options+=' --system --user --address= --host= --machine=' ;;
+    esac
     case $1 in
     run) options+=' --xml= --port-xml= --timeout=' ;;
     monitor) options+=' --type= --object= --operation= --failed' ;;

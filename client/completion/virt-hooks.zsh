@@ -132,19 +132,21 @@ _virt-hooks() {
   local curcontext=$curcontext expl state verb
   local -a line
   typeset -A opt_args before
-  local -a common=(
+  local -a bus=(
     '(--user --address -H --host -M --machine)--system[use the system bus]'
     '(--system --address -H --host -M --machine)--user[use the session bus]'
     '(--system --user -H --host -M --machine)--address=[use the bus at an address]:address:'
     '(--system --user --address -M --machine -H --host)'{-H+,--host=}'[use the system bus of another host]:host:_hosts'
     '(--system --user --address -H --host -M --machine)'{-M+,--machine=}'[use the system bus of a container]:machine:'
+  )
+  local -a common=(
     '--json[print one JSON object a line]'
     '--version[print the version and exit]'
     '(-h --help)'{-h,--help}'[print help and exit]'
   )
   local -a own
 
-  _arguments -C -S -A '-*' $common '1: :_virt_hooks_commands' '*:: :->command' && return
+  _arguments -C -S -A '-*' $bus $common '1: :_virt_hooks_commands' '*:: :->command' && return
   [[ $state == command ]] || return 1
   before=("${(@kv)opt_args}") verb=$words[1]
 
@@ -207,6 +209,7 @@ _virt-hooks() {
         '2:document:_files -g "*.xml(-.)"'
       ) ;;
   esac
+  [[ $verb == (check|rehearse|attach|detach) ]] || own+=($bus)
   _arguments -S $common $own
 }
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 
-from command import NO_VERDICT, TROUBLE, CommandTestCase
+from command import NO_VERDICT, TROUBLE, USAGE, CommandTestCase
 import tap
 from samples import GUEST, domain
 
@@ -86,6 +86,18 @@ class Host(HostTestCase):
 class Machine(CommandTestCase):
     def test_not_there(self):
         self.assert_trouble(self.bare("--machine=nowhere", "list"), TROUBLE, "nowhere", "machinectl list")
+
+
+class Local(CommandTestCase):
+    def test_no_bus_can_be_named(self):
+        """What would be done here is not what was asked for."""
+        for verb in (("attach", "--dry-run"), ("detach", "--dry-run"), ("check", self.hooks), ("rehearse", "daemon")):
+            for option in ("--host=elsewhere", "-Helsewhere", "--machine=elsewhere", "--user", "--system", "--address=unix:path=/x"):
+                for words in ((option, *verb), (*verb, option)):
+                    with self.subTest(words=words):
+                        result = self.bare(*words)
+                        self.assertEqual((result.status, result.text), (USAGE, ""))
+                        self.assertRegex(result.complaint, rf"\Avirt-hooks: {verb[0]} looks at the files of this machine[^\n]+\n\Z")
 
 
 if __name__ == "__main__":
