@@ -214,11 +214,20 @@ demo_arguments() {
         done
 }
 
+# Whoever builds in a clone finds all of it again.
+keeps_sources() {
+        local gone
+        gone=$(cd "$work/source" && find . -type f ! -path './autom4te.cache/*' -print | sort | (cd "$1" && while read -r file; do
+                [ -e "$file" ] || printf '%s\n' "$file"
+        done))
+        [ -z "$gone" ] || { echo "The build takes away $gone" && return 1; }
+}
+
 # The tests themselves have run by now.
 debian_package() {
         mkdir "$work/package" && cp -a "$work/source" "$work/package/source" && cd "$work/package/source" &&
                 DEB_BUILD_PROFILES=nocheck DEB_BUILD_OPTIONS="nocheck parallel=$jobs" dpkg-buildpackage -us -uc -b &&
-                lintian --fail-on error --allow-root "$work"/package/*.changes &&
+                lintian --fail-on error --allow-root "$work"/package/*.changes && keeps_sources "$work/package/source" &&
                 [ -f "$(dpkg-deb -x "$work"/package/virt-hooks_*.deb "$work/package/unpacked" &&
                         PKG_CONFIG_PATH=$work/package/unpacked/usr/share/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/package/unpacked \
                                 pkg-config --variable=interfaces_dir virt-hooks)/org.virt.Hooks.xml" ]
