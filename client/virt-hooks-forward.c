@@ -8,6 +8,7 @@
 #include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 #include "environment.h"
 #include "forward-call.h"
@@ -116,7 +117,9 @@ int main(int argc, char **argv) {
                 return EXIT_USAGE;
         }
         forward_lock(argv);
+        /* Whoever looks for the caller sees the link's name else, and takes "qemu" for a guest. */
         program_invocation_short_name = (char *) PROGRAM;
+        (void) prctl(PR_SET_NAME, PROGRAM);
         /* Standard error is libvirt's. */
         log_set_target(LOG_TARGET_JOURNAL);
         /* libvirt may stop listening, and a script need not read its document. */

@@ -60,7 +60,7 @@ class Faithful(ForwardTestCase):
         self.assert_hook(self.call(VETO))
         event = wait_until(lambda: next((event for event in self.client.events if event.name == "HookFinished"), None),
                            "the signal")
-        self.assertEqual((event.object, event.outcome, event.details["caller_comm"]), (GUEST, "success", "qemu"))
+        self.assertEqual((event.object, event.outcome, event.details["caller_comm"]), (GUEST, "success", "virt-hooks-forw"))
         self.assertEqual(self.entries(SYSLOG_IDENTIFIER="virt-hooks-forward"), [])
 
     def test_exit_statuses(self):
