@@ -36,7 +36,8 @@ typedef struct HooksCheck {
         const char *directory;
         ActiveScript *active;
         size_t n_active;
-        bool failed; /* memory was short */
+        bool promised[HOOK_TYPE_MAX][2]; /* a remedy moves something to TYPE, or to TYPE.d */
+        bool failed;                     /* memory was short */
 } HooksCheck;
 
 static void forget_active(HooksCheck *check) {
@@ -308,7 +309,8 @@ static bool has_executable(const char *folder) {
 }
 
 /* The command that gives the file or folder at SUBJECT the name that it was meant to have. */
-static char *rename_command(const HooksCheck *check, const Subject *subject, bool is_folder) {
+static char *rename_command(HooksCheck *check, const Subject *subject, bool is_folder) {
+        bool *promised = &check->promised[subject->type][is_folder];
         _cleanup_free_ char *path = NULL, *word = NULL;
 
         if (asprintf(&path, "%s/%s%s", check->directory, hook_type_to_string(subject->type),
@@ -319,8 +321,10 @@ static char *rename_command(const HooksCheck *check, const Subject *subject, boo
         word = text_shell_word(path);
         if (!word)
                 return NULL;
-        if (access(path, F_OK) < 0)
+        if (access(path, F_OK) < 0 && !*promised) {
+                *promised = true;
                 return text_format("mv %s %s", subject->word, word);
+        }
         if (is_folder)
                 return text_format("mv %s/* %s/", subject->word, word);
         return text_format("mkdir -p %s.d && mv %s %s.d/", word, subject->word, word);
@@ -435,6 +439,7 @@ int hooks_check(char *const *directories, const Settings *settings, Findings *fi
                 if (is_repeated(directories, d))
                         continue;
                 check.directory = *d;
+                memset(check.promised, 0, sizeof(check.promised));
                 check_directory(&check);
                 forget_active(&check);
         }

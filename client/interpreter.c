@@ -94,15 +94,36 @@ static char *find_program(const char *name, const char *search) {
         return NULL;
 }
 
+/* A path of the user's own is no place for what a service runs. */
+static bool is_at_home(const char *path) {
+        const char *home = getenv("HOME");
+        size_t n = home ? strlen(home) : 0;
+
+        return n > 1 && strncmp(path, home, n) == 0 && path[n] == '/';
+}
+
+/* What the program NAME, or the one that has its place now, is on this machine. Ownership: the
+ * caller frees it. NULL where it is nowhere. */
+static char *find_elsewhere(const char *name) {
+        char *found = find_program(name, SERVICE_PATH);
+        const char *path = getenv("PATH");
+
+        if (!found && streq(name, "python"))
+                found = find_program("python3", SERVICE_PATH);
+        if (!found && path)
+                found = find_program(name, path);
+        if (!found || (*found == '/' && !is_at_home(found)))
+                return found;
+        free(found);
+        return NULL;
+}
+
 /* NAME is not there, or not for the service. Its last element may be elsewhere. */
 static char *missing_program_remedy(const Inspection *inspection, const char *name,
                                     const char *arguments) {
-        _cleanup_free_ char *found = find_program(last_element(name), SERVICE_PATH);
-        const char *path = getenv("PATH");
+        _cleanup_free_ char *found = find_elsewhere(last_element(name));
 
-        if (!found && path)
-                found = find_program(last_element(name), path);
-        if (found && *found == '/')
+        if (found)
                 return first_line_command(inspection->subject, found, arguments);
         return text_format("install %s, or name another interpreter in the first line", name);
 }

@@ -14,17 +14,33 @@
 #include "hook-name.h"
 #include "interpreter.h"
 #include "libvirt-call.h"
+#include "paths.h"
 #include "safe-path.h"
 #include "script-syntax.h"
 #include "text.h"
+
+/* The command that takes the forwarder away from SUBJECT: detach works in one folder of this
+ * system, or of one that is below another root. Ownership: the caller frees it. */
+static char *detach_command(const Subject *subject) {
+        const char *type = hook_type_to_string(subject->type);
+        _cleanup_free_ char *end = text_format("%s/libvirt/hooks/%s", SYSCONFDIR, type);
+        size_t n = strlen(subject->path), n_end = end ? strlen(end) : SIZE_MAX;
+        _cleanup_free_ char *root = NULL, *word = NULL;
+
+        if (n_end > n || !streq(subject->path + n - n_end, end ? end : ""))
+                return text_format("rm %s", subject->word);
+        root = strndup(subject->path, n - n_end);
+        word = root && *root ? text_shell_word(root) : NULL;
+        return text_format("virt-hooks detach%s%s %s, or: rm %s", word ? " --root=" : "",
+                           word ? word : "", type, subject->word);
+}
 
 void script_check_link(const Subject *subject, int error, Findings *findings) {
         char target[256];
         ssize_t n = readlink(subject->path, target, sizeof(target));
         char *remedy =
                 subject->type != HOOK_TYPE_INVALID && forwarder_is(subject->path)
-                        ? text_format("virt-hooks detach %s, or: rm %s",
-                                      hook_type_to_string(subject->type), subject->word)
+                        ? detach_command(subject)
                         : text_format("ln -sfn SCRIPT %s, or: rm %s", subject->word, subject->word);
 
         if (n >= 0 && (error == ENOENT || error == ENOTDIR))
@@ -55,18 +71,33 @@ void script_check_safety(const Subject *subject, Findings *findings) {
         safe_path_problems_clear(&problems);
 }
 
+/* The folder that SUBJECT lies in, as a shell takes it. Ownership: the caller frees it. */
+static char *parent_word(const Subject *subject) {
+        _cleanup_free_ char *parent =
+                strndup(subject->path, (size_t) (strrchr(subject->path, '/') + 1 - subject->path));
+
+        return parent ? text_shell_word(parent) : NULL;
+}
+
 static void check_directory(const Subject *subject, bool in_folder, Findings *findings) {
-        if (in_folder)
+        _cleanup_free_ char *parent = parent_word(subject), *proper = NULL;
+
+        if (in_folder) {
                 findings_add(findings, subject, "directory",
-                             text_format("for a script that runs for all: mv %s/FILE %s/../",
-                                         subject->word, subject->word),
+                             text_format("for a script that runs for all: mv %s/FILE %s",
+                                         subject->word, parent ? parent : ""),
                              "it is a folder in a .d folder, and what lies in it does not run");
-        else
-                findings_add(findings, subject, "directory",
-                             text_format("mv %s %s.d", subject->word, subject->word),
-                             "it is a folder, where a script should be; that of its scripts is "
-                             "called %s.d",
-                             hook_type_to_string(subject->type));
+                return;
+        }
+        proper = text_format("%s.d", subject->path);
+        findings_add(findings, subject, "directory",
+                     proper && access(proper, F_OK) == 0
+                             ? text_format("mv %s/* %s.d/ && rmdir %s", subject->word,
+                                           subject->word, subject->word)
+                             : text_format("mv %s %s.d", subject->word, subject->word),
+                     "it is a folder, where a script should be; that of its scripts is "
+                     "called %s.d",
+                     hook_type_to_string(subject->type));
 }
 
 static const char *name_of(mode_t mode) {

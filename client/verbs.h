@@ -26,7 +26,7 @@ typedef struct Verb {
         const char *summary;   /* half a line */
         const char *help;      /* the lines of its own options, or "" */
         int min_arguments, max_arguments;
-        bool local; /* it asks no service, so that no bus can be named for it */
+        bool local;                   /* it asks no service, so that no bus can be named for it */
         const struct option *options; /* its own, ended by an empty one; NULL where it has none. A
                                          letter as value is a short option. */
 

@@ -69,10 +69,11 @@ static void print_help(void) {
 }
 
 static void print_verb_help(const Verb *verb) {
-        (void) printf("Usage: %s [OPTION...] %s%s%s\n\n%s.\n\nOptions:\n%s%s%s\nSee virt-hooks(1).\n",
-                      program_invocation_short_name, verb->name, *verb->arguments ? " " : "",
-                      verb->arguments, verb->summary, verb->help, verb->local ? "" : bus_help,
-                      common_help);
+        (void) printf(
+                "Usage: %s [OPTION...] %s%s%s\n\n%s.\n\nOptions:\n%s%s%s\nSee virt-hooks(1).\n",
+                program_invocation_short_name, verb->name, *verb->arguments ? " " : "",
+                verb->arguments, verb->summary, verb->help, verb->local ? "" : bus_help,
+                common_help);
 }
 
 /* Returns NULL where there is none of this name, which has been told of. */

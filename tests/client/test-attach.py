@@ -35,6 +35,17 @@ class Attach(AttachTestCase):
         self.assertEqual(self.done("detach").text, "")
         self.assertEqual(self.state(), before)
 
+    def test_check_of_another_root(self):
+        """Its links lead to a forwarder of that system, and are not this one's to detach."""
+        os.unlink(self.root + FORWARDER)
+        os.symlink("/nowhere/virt-hooks-forward", f"{self.libvirt}/qemu")
+        finding, = self.virt_hooks("check", "--json", self.libvirt).objects
+        self.assertEqual((finding["kind"], finding["remedy"]),
+                         ("dangling-link", f"virt-hooks detach --root={self.root} qemu, or: rm {self.libvirt}/qemu"))
+        os.rename(self.libvirt, self.path("elsewhere"))
+        finding, = self.virt_hooks("check", "--json", self.path("elsewhere")).objects
+        self.assertEqual((finding["kind"], finding["remedy"]), ("dangling-link", f"rm {self.path('elsewhere')}/qemu"))
+
     def test_one_after_the_other(self):
         """All orders lead to the same."""
         self.make_layout()

@@ -248,9 +248,16 @@ class Files(CheckTestCase):
         self.script("qemu/10-x")
         self.assert_mended(self.assert_one("qemu", "directory", "qemu.d"))
 
+    def test_directory_beside_the_right_one(self):
+        self.script("libxl/10-x")
+        self.script("libxl.d/20-x")
+        self.assert_mended(self.assert_one("libxl", "directory", "libxl.d", type="libxl"))
+        self.assertEqual(sorted(os.listdir(self.hook("libxl.d"))), ["10-x", "20-x"])
+
     def test_folder_in_a_folder(self):
         self.script("qemu.d/web-01/10-x")
-        self.assert_one("qemu.d/web-01", "directory")
+        finding = self.assert_one("qemu.d/web-01", "directory")
+        self.assertEqual(finding["remedy"].rpartition(" ")[2], self.hook("qemu.d/"))
 
     def test_folder_in_a_folder_that_a_script_looks_into(self):
         self.script("qemu", '#!/bin/sh\nexec "$(dirname "$0")/qemu.d/$1/$2/$3"\n')
@@ -366,6 +373,18 @@ class Files(CheckTestCase):
         self.assertEqual(finding["kind"], "no-interpreter")
         self.assert_fails_with(127, finding)
         self.assert_mended(finding)
+
+    def test_env_in_the_authors_home(self):
+        """That is no place for what a service runs."""
+        interpreter = self.script("my-sh", "#!/bin/sh\nexec sh \"$@\"\n", directory=self.make_directory("bin"))
+        self.script("qemu", "#!/usr/bin/env my-sh\nexit 0\n")
+        finding, = self.check(PATH=f"{os.path.dirname(interpreter)}:{os.environ['PATH']}", HOME=self.directory)
+        self.assertEqual(finding["remedy"], "install my-sh, or name another interpreter in the first line")
+
+    @unittest.skipIf(os.path.exists("/usr/bin/python") or not os.path.exists("/usr/bin/python3"), "there is a python, or none at all")
+    def test_python_that_has_another_name_now(self):
+        self.script("qemu", "#!/usr/bin/env python\nexit()\n")
+        self.assert_mended(self.assert_one("qemu", "no-interpreter"))
 
     def test_env_with_arguments(self):
         self.script("qemu", "#!/usr/bin/env sh -e\nexit 0\n")
@@ -646,6 +665,19 @@ class Names(CheckTestCase):
         self.script("qemu.py", "#!/bin/sh\n")
         self.assert_mended(self.assert_one("qemu.py", "unknown-name"))
         self.assertTrue(os.path.exists(self.hook("qemu.d", "qemu.py")))
+
+    def test_remedies_one_after_the_other(self):
+        """None of them undoes what an earlier one did."""
+        for names, left in ((("QEMU", "qemu.sh", "kvm"), ["qemu", "qemu.d"]), (("NETWORK.d/x", "Network.d/y"), ["network.d"])):
+            for name in names:
+                self.script(name, f"#!/bin/sh\n: {name}\n")
+            for finding in self.check():
+                subprocess.run(["sh", "-ec", finding["remedy"]], check=True)
+            for name in left:
+                self.assertTrue(os.path.exists(self.hook(name)))
+            self.assert_fine()
+            self.assertEqual(self.virt_hooks("check", self.hooks).text, f"All is well: {len(names)} scripts in {self.hooks}.\n")
+            shutil.rmtree(self.hooks)
 
     def test_a_name_that_resembles_none(self):
         self.script("backup-guests")
