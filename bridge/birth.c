@@ -6,6 +6,11 @@
  * nor give a pidfd. Unlike there nobody stands still meanwhile: where more want to run than there
  * are processors it takes milliseconds until a child has executed. So each has a stack of its own,
  * which the kernel says it has left, and makes only system calls, which leave errno alone.
+ *
+ * It is born in its cgroup. Who enters one waits until all processors have passed a quiet moment,
+ * which takes ten milliseconds and more where that is not done all the time.
+ *
+ * Source: cgroup_attach_lock() and cgroup_css_set_fork() in Linux's kernel/cgroup/cgroup.c.
  */
 
 #include "birth.h"
@@ -31,7 +36,8 @@ typedef struct Cradle Cradle;
 struct Cradle {
         alignas(64) char stack[STACK_SIZE];
         Birth birth;
-        int taken; /* the kernel clears it when the child lets go of our memory */
+        bool enters; /* its cgroup, and was not born there */
+        int taken;   /* the kernel clears it when the child lets go of our memory */
         Cradle *next;
 };
 
@@ -79,12 +85,19 @@ _in_child_ _Noreturn static void end(int status) {
                 (void) raw_syscall(SYS_exit_group, status, 0, 0, 0);
 }
 
+_in_child_ static bool enter_cgroup(int fd) {
+        long list = raw_syscall(SYS_openat, fd, (long) "cgroup.procs", O_WRONLY | O_CLOEXEC, 0);
+
+        return list >= 0 && raw_syscall(SYS_write, list, (long) "0", 1, 0) >= 0;
+}
+
 _in_child_ static int child(void *userdata) {
-        const Birth *birth = userdata;
+        const Cradle *cradle = userdata;
+        const Birth *birth = &cradle->birth;
         long r;
 
         (void) raw_syscall(SYS_setsid, 0, 0, 0, 0);
-        if (birth->cgroup_fd >= 0 && raw_syscall(SYS_write, birth->cgroup_fd, (long) "0", 1, 0) < 0)
+        if (cradle->enters && !enter_cgroup(birth->cgroup_fd))
                 birth->result->outside_cgroup = true;
         r = set_standard_fds(birth);
         if (r < 0) {
@@ -125,26 +138,48 @@ static Cradle *cradle_take(void) {
         return cradle;
 }
 
+/* Returns a negative errno where a kernel before 5.7 or a filter of system calls has no such thing,
+ * or the cgroup is out of reach. */
+static pid_t clone_into_cgroup(Cradle *cradle, int *ret_pid_fd) {
+        const struct clone_args args = {
+                .flags = CLONE_VM | CLONE_PIDFD | CLONE_CHILD_CLEARTID | CLONE_INTO_CGROUP,
+                .pidfd = (uintptr_t) ret_pid_fd,
+                .child_tid = (uintptr_t) &cradle->taken,
+                .exit_signal = SIGCHLD,
+                .stack = (uintptr_t) cradle->stack,
+                .stack_size = STACK_SIZE,
+                .cgroup = (unsigned) cradle->birth.cgroup_fd,
+        };
+
+        return (pid_t) raw_clone3(&args, child, cradle);
+}
+
 int birth_start(const Birth *birth, pid_t *ret_pid, int *ret_pid_fd) {
         bool goes_on = RAW_SYSCALL_KEEPS_ERRNO && !valgrind_is_used();
         int own = goes_on ? CLONE_CHILD_CLEARTID : CLONE_VFORK;
         Cradle *cradle = cradle_take();
         sigset_t all, before;
+        pid_t pid = -ENOSYS;
         int r = 0;
-        pid_t pid;
 
         if (!cradle)
                 return -ENOMEM;
         cradle->birth = *birth;
+        cradle->enters = false;
         *birth->result = (BirthResult){};
 
         /* No signal may find the child in our memory. */
         (void) sigfillset(&all);
         (void) sigprocmask(SIG_SETMASK, &all, &before);
-        pid = clone(child, cradle->stack + STACK_SIZE, CLONE_VM | CLONE_PIDFD | SIGCHLD | own,
-                    &cradle->birth, ret_pid_fd, NULL, &cradle->taken);
-        if (pid < 0)
-                r = -errno;
+        if (goes_on && birth->cgroup_fd >= 0)
+                pid = clone_into_cgroup(cradle, ret_pid_fd);
+        if (pid < 0) {
+                cradle->enters = birth->cgroup_fd >= 0;
+                pid = clone(child, cradle->stack + STACK_SIZE,
+                            CLONE_VM | CLONE_PIDFD | SIGCHLD | own, cradle, ret_pid_fd, NULL,
+                            &cradle->taken);
+                r = pid < 0 ? -errno : 0;
+        }
         (void) sigprocmask(SIG_SETMASK, &before, NULL);
         if (pid < 0 || !goes_on)
                 cradle->taken = false;

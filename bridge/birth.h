@@ -18,7 +18,7 @@ typedef struct BirthResult {
 typedef struct Birth {
         char *const *argv, *const *envp; /* must live until the child has executed or ended */
         int input_fd, output_fd, error_fd;
-        int cgroup_fd;       /* a cgroup's list of processes, or negative */
+        int cgroup_fd;       /* of the cgroup to enter, or negative */
         BirthResult *result; /* must live as long; the child writes to it */
 } Birth;
 

@@ -27,8 +27,7 @@ struct CgroupRoot {
 struct Cgroup {
         CgroupRoot *root;
         char *name;
-        int fd;       /* the directory */
-        int procs_fd; /* its cgroup.procs */
+        int fd; /* the directory */
 };
 
 /* Where the second version's hierarchy is mounted, which may be one beside the first version's. */
@@ -182,7 +181,6 @@ int cgroup_new(Cgroup **ret, CgroupRoot *root, const char *id) {
         *cgroup = (Cgroup){
                 .root = root,
                 .fd = -EBADF,
-                .procs_fd = -EBADF,
         };
         if (asprintf(&cgroup->name, PREFIX "%s", id) < 0) {
                 free(cgroup);
@@ -192,9 +190,6 @@ int cgroup_new(Cgroup **ret, CgroupRoot *root, const char *id) {
                 goto fail;
         cgroup->fd = openat(root->fd, cgroup->name, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
         if (cgroup->fd < 0)
-                goto fail;
-        cgroup->procs_fd = openat(cgroup->fd, "cgroup.procs", O_WRONLY | O_CLOEXEC);
-        if (cgroup->procs_fd < 0)
                 goto fail;
         *ret = cgroup;
         return 0;
@@ -206,7 +201,7 @@ fail:
 }
 
 int cgroup_fd(const Cgroup *cgroup) {
-        return cgroup->procs_fd;
+        return cgroup->fd;
 }
 
 static bool kill_all(const Cgroup *cgroup) {
@@ -251,7 +246,6 @@ Cgroup *cgroup_free(Cgroup *cgroup) {
         if (!cgroup)
                 return NULL;
         root = cgroup->root;
-        close_fd(cgroup->procs_fd);
         close_fd(cgroup->fd);
         if (unlinkat(root->fd, cgroup->name, AT_REMOVEDIR) < 0 && errno == EBUSY)
                 remember(root, TAKE_PTR(cgroup->name));

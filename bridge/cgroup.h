@@ -26,7 +26,7 @@ CgroupRoot *cgroup_root_free(CgroupRoot *root); /* takes NULL, returns NULL */
 /* Makes a cgroup for the run with ID. Returns 0 or a negative errno. */
 int cgroup_new(Cgroup **ret, CgroupRoot *root, const char *id);
 
-/* A process that writes "0" to this descriptor is in the cgroup. It is the cgroup's. */
+/* The directory, for clone3(2) to give birth in, and for others who enter. It is the cgroup's. */
 int cgroup_fd(const Cgroup *cgroup);
 
 /* Sends SIGNAL to every process in the cgroup. */

@@ -5,16 +5,18 @@
 import os
 import shlex
 import signal
+import statistics
 import sys
+import time
 import unittest
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "client"))
 
 import mounts  # noqa: E402
 import tap  # noqa: E402
-from client import Call, span, wait_until  # noqa: E402
+from client import FACTOR, Call, span, wait_until  # noqa: E402
 from gi.repository import GLib  # noqa: E402
-from harness import IS_ROOT, HooksTestCase, is_alive, read_text  # noqa: E402
+from harness import IS_ROOT, WRAPPER, HooksTestCase, is_alive, read_text  # noqa: E402
 from samples import GUEST, domain  # noqa: E402
 
 
@@ -177,6 +179,29 @@ class Delegated(CgroupTestCase):
         self.start_inside()
         self.call_anything()
         self.assertEqual(self.cgroups(), [])
+
+    @unittest.skipIf(WRAPPER, "valgrind does not know births of that kind")
+    def test_costs_little_time(self):
+        """A script is born in it. To enter it would take ten milliseconds and more, for who does not do so all the time."""
+        self.script("qemu", "")
+
+        def took():
+            self.call_anything()  # who calls is known from here on
+            times = []
+            for _ in range(15):
+                time.sleep(0.1)
+                began = time.monotonic()
+                self.assert_return(self.send().wait())
+                times.append(time.monotonic() - began)
+            return statistics.median(times)
+
+        service = self.start()
+        without = took()
+        service.stop()
+        self.start_inside()
+        inside = took()
+        print(f"# {without * 1000:.1f} ms without a cgroup, {inside * 1000:.1f} ms with one", flush=True)
+        self.assertLess(inside, without + 0.006 * FACTOR)
 
     def test_other_mark(self):
         """systemd's older mark, which only root can set."""
