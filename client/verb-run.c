@@ -5,6 +5,9 @@
  * status.
  */
 
+#include <signal.h>
+#include <stdio.h>
+
 #include "bytes.h"
 #include "complain.h"
 #include "connection.h"
@@ -259,6 +262,56 @@ static int print_json(const Answer *answer) {
         return exit_status(answer);
 }
 
+/* What somebody is told who ends the waiting. A handler may write it, but not make it. */
+static char *farewell;
+
+static int prepare_farewell(const Options *options) {
+        _cleanup_free_ char *command = connection_command(options), *text = NULL, *escaped = NULL;
+
+        if (command)
+                text = text_format("the hook goes on; '%s list' shows it, '%s cancel' with its id "
+                                   "ends it",
+                                   command, command);
+        if (text)
+                escaped = terminal_escape(text, strlen(text), false);
+        farewell = escaped ? text_format("%s: %s\n", program_invocation_short_name, escaped) : NULL;
+        return farewell ? 0 : -ENOMEM;
+}
+
+/* The signal comes once more, to end us as it does without us: SA_RESETHAND. */
+static void on_signal(int number) {
+        ssize_t n = write(STDERR_FILENO, farewell, strlen(farewell));
+
+        (void) n; /* we end all the same */
+        (void) raise(number);
+}
+
+/* HANDLER is on_signal while there is a hook that goes on without us, otherwise SIG_DFL. */
+static void watch_signals(void (*handler)(int number)) {
+        static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+        const struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESETHAND };
+        struct sigaction before;
+
+        for (size_t i = 0; i < ELEMENTS(numbers); i++)
+                if (sigaction(numbers[i], NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+                        (void) sigaction(numbers[i], &action, NULL);
+}
+
+static int call_and_wait(sd_bus *bus, const Options *options, sd_bus_message *call,
+                         sd_bus_message **ret_reply) {
+        int r = prepare_farewell(options);
+
+        if (r < 0) {
+                complain("out of memory");
+                return r;
+        }
+        watch_signals(on_signal);
+        r = connection_call(bus, call, true, ret_reply);
+        watch_signals(SIG_DFL);
+        free(farewell);
+        return r;
+}
+
 static int run(const Options *options, int n_words, char **words) {
         _cleanup_(sd_bus_flush_close_unrefp) sd_bus *bus = NULL;
         _cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL, *reply = NULL;
@@ -277,7 +330,7 @@ static int run(const Options *options, int n_words, char **words) {
                 return EXIT_NO_VERDICT;
         }
         if (make_call(bus, n_words, words, &call) < 0 ||
-            connection_call(bus, call, true, &reply) < 0 || read_answer(reply, &answer) < 0)
+            call_and_wait(bus, options, call, &reply) < 0 || read_answer(reply, &answer) < 0)
                 return EXIT_NO_VERDICT;
         return options->json ? print_json(&answer) : print_answer(bus, options, &answer, words);
 }

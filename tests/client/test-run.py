@@ -12,7 +12,7 @@ import xml.etree.ElementTree as ElementTree
 from command import KILLED, NO_VERDICT, TIMED_OUT, TROUBLE, USAGE, VIRT_HOOKS, CommandTestCase, wait_until
 import tap
 from client import FACTOR
-from harness import TOP_SRCDIR, IS_ROOT
+from harness import TOP_SRCDIR, IS_ROOT, read_text
 from samples import GUEST, NETWORK, domain, hook_data, large_domain, network, port
 
 INTERFACE_FILE = os.path.join(TOP_SRCDIR, "dbus-interfaces", "org.virt.Hooks.xml")
@@ -433,16 +433,37 @@ class Waiting(RunTestCase):
         self.assert_done(follower.result())
 
     def test_who_waits_goes(self):
-        """The run goes on: its guest may have started by now."""
+        """The run goes on, for its guest may have started by now; and whoever ended the waiting is told so."""
         self.start()
-        follower = self.follow("run", "qemu", GUEST, "prepare", f"--xml={self.xml}")
+        command = ("run", "qemu", GUEST, "prepare", f"--xml={self.xml}")
+        follower = self.follow(*command)
         self.wait_traced(f"qemu {GUEST} prepare begin -")
-        follower.process.send_signal(signal.SIGINT)
-        self.assertEqual(follower.wait_exit(), -signal.SIGINT)
-        run, = self.virt_hooks("list", "--json").objects
+        other = self.follow(*command)
+        wait_until(lambda: self.client.property("Queued") == 1, "the other call")
+        advice = (f"the hook goes on; 'virt-hooks {self.address} list' shows it, "
+                  f"'virt-hooks {self.address} cancel' with its id ends it")
+        for waiting, number in ((follower, signal.SIGINT), (other, signal.SIGTERM)):
+            waiting.process.send_signal(number)
+            self.assert_trouble(waiting.result(), -number, advice)
+        run, queued = self.virt_hooks("list", "--json").objects
+        self.assertEqual(queued["state"], "waiting")
+        self.assert_done(self.virt_hooks("cancel", queued["run"]))
         self.assertEqual(run["state"], "running")
         self.assert_done(self.virt_hooks("cancel", run["run"]))
         self.assert_finished(run["run"], "cancelled", "abort", f"cancelled by uid {os.geteuid()} while qemu ran")
+
+    def test_ignored_signals(self):
+        """nohup(1), and shells that start it in the background, have it ignore them."""
+        self.start()
+        with open(self.path("errors"), "wb") as errors, \
+             subprocess.Popen(["sh", "-c", 'trap "" INT HUP; exec "$@"', "sh", VIRT_HOOKS, self.address, "run", "qemu", GUEST, "prepare",
+                               f"--xml={self.xml}"], stderr=errors, env=self.command_environment()) as process:
+            self.wait_traced(f"qemu {GUEST} prepare begin -")
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGHUP)
+            self.door.open()
+            self.assertEqual(process.wait(20 * FACTOR), 0)
+        self.assertEqual(read_text(self.path("errors")), "")
 
     def test_timeout(self):
         self.start()
