@@ -268,7 +268,7 @@ class FileSystem(LoadTestCase):
         self.assert_error(call.wait(), "ShuttingDown")
         self.service.wait_exit()
 
-    @unittest.skipIf(IS_SANITIZED, "such a program keeps what it frees")
+    @tap.leave_out_if(IS_SANITIZED, "a sanitized program keeps what it frees")
     def test_scripts_interpreter(self):
         """Their children cannot execute yet, and each lives in our memory until it does. Nothing of that is kept."""
         self.write(self.path("hooks/qemu"), f"#!{self.files.directory}/file\n", 0o755)
