@@ -32,6 +32,8 @@ typedef struct Planner {
 void attach_task_clear(AttachTask *task) {
         attach_plan_clear(&task->plan);
         task->moved = strv_free(task->moved);
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+                task->left[type] = strv_free(task->left[type]);
         for (size_t i = 0; i < task->n_promises; i++) {
                 free(task->promises[i].before);
                 free(task->promises[i].after);
@@ -169,6 +171,29 @@ static int plan_detach_script(Planner *planner, HookType type, const char *scrip
         return r < 0 ? r : add_script(planner, script, place, text);
 }
 
+/* PATH is there, as a script is or the folder of some. */
+static int note_left(Planner *planner, HookType type, const char *path) {
+        AttachThing thing;
+        int r;
+
+        r = attach_thing_look(planner->move.root, path, &thing);
+        if (r < 0 || (thing != ATTACH_THING_FILE && thing != ATTACH_THING_FOLDER))
+                return r;
+        if (strv_add(&planner->task->left[type], path) >= 0)
+                return 0;
+        complain("out of memory");
+        return -ENOMEM;
+}
+
+/* Somebody has put something else in the place of the link, or removed it: that holds, and SCRIPT
+ * stays in our folder. */
+static int plan_left(Planner *planner, HookType type, const char *script) {
+        _cleanup_free_ char *folder = text_format("%s.d", script);
+        int r = folder ? note_left(planner, type, script) : -ENOMEM;
+
+        return r < 0 ? r : note_left(planner, type, folder);
+}
+
 static int plan_type(Planner *planner, HookType type) {
         const Attachment *attachment = planner->task->attachment;
         const char *name = hook_type_to_string(type);
@@ -180,7 +205,8 @@ static int plan_type(Planner *planner, HookType type) {
         if (!script || !place || (attached && !text))
                 return -ENOMEM;
         if (planner->task->detach)
-                r = attached ? plan_detach_script(planner, type, script, place, text) : 0;
+                r = attached ? plan_detach_script(planner, type, script, place, text)
+                             : plan_left(planner, type, place);
         else if (!attached)
                 r = plan_attach_script(planner, type, script, place);
         else if (!streq(text, FORWARDER_PATH))

@@ -26,6 +26,7 @@ typedef struct AttachTask {
         bool changed[HOOK_TYPE_MAX];
         bool had_script[HOOK_TYPE_MAX]; /* something of the type was there that libvirt could run */
         char **moved;                   /* names in the folder that change it: "qemu", "qemu.d" */
+        char **left[HOOK_TYPE_MAX];     /* detach: paths of what stays, since it is not attached */
         LinkPromise *promises;
         size_t n_promises;
 } AttachTask;

@@ -16,7 +16,8 @@ static int check_half_done(Attachment *attachment, Findings *findings) {
         if (access(HOOKS_LOCK_PATH, R_OK | W_OK) == 0) {
                 int r = attachment_lock(attachment);
 
-                attachment_unlock(attachment); /* hooks need not wait for what is looked at next */
+                /* Hooks need not wait for what is looked at next. */
+                attachment_unlock(attachment, r >= 0);
                 return r;
         }
         findings_add(findings, &(Subject){ HOOKS_LOCK_PATH, HOOKS_LOCK_PATH, HOOK_TYPE_INVALID },
@@ -86,6 +87,21 @@ static void check_forwarder(const Attachment *attachment, Findings *findings) {
                              attachment->libvirt, attachment->own ? attachment->own : "no place");
 }
 
+/* What attaches the type again whose scripts are in our folder, where PATH is no link. */
+static char *attach_command(const Attachment *attachment, const char *name, const char *path) {
+        _cleanup_free_ char *own = text_format("%s/%s", attachment->own, name);
+        _cleanup_free_ char *own_word = own ? text_shell_word(own) : NULL;
+        struct stat st;
+
+        if (!own_word)
+                return NULL;
+        return lstat(path, &st) < 0 || lstat(own, &st) < 0
+                       ? text_format("virt-hooks attach %s", name)
+                       : text_format("rm the one that is out of date, %s or %s, then: virt-hooks "
+                                     "attach %s",
+                                     path, own_word, name);
+}
+
 /* Some types are attached, or were when nobody had removed their links: but not this one. */
 static int check_detached(const Attachment *attachment, Findings *findings, HookType type) {
         const char *name = hook_type_to_string(type);
@@ -102,11 +118,7 @@ static int check_detached(const Attachment *attachment, Findings *findings, Hook
                 found = find_script(&own.candidates[i], &st);
         if (found)
                 findings_add(findings, &(Subject){ path, path, type }, "not-attached",
-                             lstat(path, &st) < 0
-                                     ? text_format("virt-hooks attach %s", name)
-                                     : text_format("mv %s to another name or place, then: "
-                                                   "virt-hooks attach %s",
-                                                   path, name),
+                             attach_command(attachment, name, path),
                              "it is no link to the forwarder, so libvirt does not run the scripts "
                              "of %s in %s",
                              name, attachment->own);

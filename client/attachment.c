@@ -61,8 +61,8 @@ static void drop_unused_files(const Attachment *attachment) {
         (void) unlink(path);
 }
 
-void attachment_unlock(Attachment *attachment) {
-        if (attachment->lock_fd >= 0)
+void attachment_unlock(Attachment *attachment, bool done) {
+        if (attachment->lock_fd >= 0 && (done || !attachment->had_state))
                 drop_unused_files(attachment);
         attachment->lock_fd = close_fd(attachment->lock_fd);
 }
@@ -70,7 +70,7 @@ void attachment_unlock(Attachment *attachment) {
 Attachment *attachment_free(Attachment *attachment) {
         if (!attachment)
                 return NULL;
-        attachment_unlock(attachment);
+        attachment_unlock(attachment, false);
         free(attachment->root);
         free(attachment->libvirt);
         free(attachment->own);
@@ -392,6 +392,7 @@ int attachment_lock(Attachment *attachment) {
                 complain("out of memory");
                 return -ENOMEM;
         }
+        attachment->had_state = attachment_has_state(attachment);
         attachment->lock_fd = hooks_lock(path, HOOKS_LOCK_MOVE, LOCK_TIMEOUT);
         if (attachment->lock_fd < 0)
                 return explain_lock(path, attachment->lock_fd);

@@ -22,6 +22,7 @@ typedef struct Attachment {
         bool remembers; /* something is attached, and OWN is the folder that attach used then */
         bool strict;    /* the service refuses scripts that others may change */
         int lock_fd;    /* held; -EBADF while it is not */
+        bool had_state; /* before it was */
 } Attachment;
 
 /* ROOT is NULL for the machine itself. Returns 0 or -ENOMEM. */
@@ -81,8 +82,11 @@ bool attachment_is_more_open(const Attachment *attachment);
  */
 int attachment_lock(Attachment *attachment);
 
-/* Lets them in again, if they were kept out: nobody else may be waited for meanwhile. */
-void attachment_unlock(Attachment *attachment);
+/*
+ * Lets them in again, if they were kept out: nobody else may be waited for meanwhile. Unless it is
+ * DONE what the lock was for, there is as much state afterwards as there was before.
+ */
+void attachment_unlock(Attachment *attachment, bool done);
 
 /*
  * Carries PLAN out, or nothing of it: VERIFY says whether all is as it should be (0), or has told

@@ -95,6 +95,14 @@ void findings_add_unreadable(Findings *findings, const Subject *subject, const c
                      "it cannot be %s: %s", done, strerror(error));
 }
 
+bool findings_has(const Findings *findings, const char *path, const char *kind) {
+        for (size_t i = 0; i < findings->n; i++)
+                if (streq(findings->findings[i].path, path) &&
+                    streq(findings->findings[i].kind, kind))
+                        return true;
+        return false;
+}
+
 size_t findings_count(const Findings *findings) {
         return findings->n;
 }

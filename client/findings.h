@@ -33,6 +33,9 @@ void findings_add(Findings *findings, const Subject *subject, const char *kind, 
 void findings_add_unreadable(Findings *findings, const Subject *subject, const char *done,
                              int error);
 
+/* Whether there is one of KIND for the file at PATH. */
+bool findings_has(const Findings *findings, const char *path, const char *kind);
+
 size_t findings_count(const Findings *findings);
 
 /* Prints them on standard output, as a table or as JSON lines. Returns 0 or -ENOMEM. */

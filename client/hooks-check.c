@@ -184,17 +184,20 @@ static const char *proper_folder(const HooksCheck *check, HookType type) {
 static char *move_command(const HooksCheck *check, const ActiveScript *script) {
         const char *folder = proper_folder(check, script->type);
         _cleanup_free_ char *destination = NULL, *word = NULL, *script_word = NULL;
+        _cleanup_free_ char *same = NULL, *same_word = NULL;
 
         if (!folder)
                 return strdup("move it to a folder that the service looks into");
-        if (asprintf(&destination, "%s/%s.d/", folder, hook_type_to_string(script->type)) < 0) {
-                destination = NULL;
-                return NULL;
-        }
-        word = text_shell_word(destination);
+        destination = text_format("%s/%s.d/", folder, hook_type_to_string(script->type));
+        same = text_format("%s/%s", folder, script->name);
+        word = destination ? text_shell_word(destination) : NULL;
+        same_word = same ? text_shell_word(same) : NULL;
         script_word = text_shell_word(script->path);
-        if (!word || !script_word)
+        if (!same_word || !word || !script_word)
                 return NULL;
+        if (access(same, F_OK) == 0) /* another version of it, most likely */
+                return text_format("rm the one that is out of date: %s or %s", script_word,
+                                   same_word);
         return text_format("mkdir -p %s && mv %s %s", word, script_word, word);
 }
 
@@ -204,6 +207,9 @@ static void add_unreached(HooksCheck *check, const ActiveScript *script, bool fo
         const Subject subject = { .path = script->path, .word = "", .type = script->type };
         const char *type = hook_type_to_string(script->type);
 
+        /* It was to be the forwarder, and the remedy for that is the one for this, too. */
+        if (findings_has(check->findings, script->path, "not-attached"))
+                return;
         if (forwarded)
                 findings_add(check->findings, &subject, "beside-forwarder",
                              move_command(check, script),

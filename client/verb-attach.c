@@ -90,15 +90,28 @@ static void print_step(const AttachStep *step) {
         (void) printf("  %s\n", escaped ? escaped : "");
 }
 
+/* The scripts of TYPE that detach has not put back. */
+static void print_left(const AttachTask *task, HookType type) {
+        for (char **path = task->left[type]; path && *path; path++) {
+                _cleanup_free_ char *escaped = terminal_escape(*path, strlen(*path), false);
+
+                (void) printf("%s: is not attached, and libvirt does not run %s, which stays "
+                              "there\n",
+                              hook_type_to_string(type), escaped ? escaped : "");
+        }
+}
+
 static void print_task(const AttachTask *task) {
         const char *done = task->detach ? "detached" : "attached";
 
-        for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
+        for (HookType type = 0; type < HOOK_TYPE_MAX; type++) {
+                print_left(task, type);
                 if (task->wanted[type] && task->changed[type])
                         (void) printf("%s: %s%s\n", hook_type_to_string(type),
                                       dry_run ? "would be " : "", done);
                 else if (task->wanted[type] && !task->detach)
                         (void) printf("%s: is attached already\n", hook_type_to_string(type));
+        }
         for (size_t i = 0; i < task->plan.n; i++)
                 print_step(&task->plan.steps[i]);
 }
@@ -212,8 +225,9 @@ static int carry_out(Attachment *attachment, AttachTask *task, bool json) {
                 r = attach_task_plan(task);
         if (r >= 0 && !dry_run && task->plan.n > 0)
                 r = attachment_carry_out(attachment, &task->plan, attach_task_verify, task);
-        attachment_unlock(attachment); /* who reads what we print may take its time */
-        if (r == -ENOMEM)              /* the only one that nobody has told of */
+        attachment_unlock(attachment, r >= 0); /* who reads what we print may take its time */
+        /* The only one that nobody has told of. */
+        if (r == -ENOMEM)
                 return trouble("out of memory");
         return r < 0 ? EXIT_TROUBLE : report(task, json);
 }

@@ -139,6 +139,25 @@ class Attach(AttachTestCase):
         self.assertFalse(os.path.islink(f"{self.libvirt}/settings"))
         self.assertEqual(os.listdir(self.own), [])
 
+    def test_scripts_without_their_link(self):
+        """libvirt runs something else, and they are not put over it: they stay, which is told."""
+        for others in ((), ("network",)):
+            self.libvirts("qemu")
+            self.libvirts("qemu.d/10-x")
+            self.done("attach", "qemu", *others)
+            os.unlink(f"{self.libvirt}/qemu")
+            self.libvirts("qemu", "#!/bin/sh\nexit 7\n")
+            left = [f"qemu: is not attached, and libvirt does not run {OWN}/{name}, which stays there" for name in ("qemu", "qemu.d")]
+            self.assertIn("in both places", self.run_verb("attach", "qemu").complaint)
+            for words in (("--dry-run",), ()):
+                self.assertEqual([line for line in self.done("detach", *words).lines if line.startswith("qemu")], left)
+            self.assertEqual(sorted(os.listdir(self.own)), ["qemu", "qemu.d"])
+            self.assertEqual(self.attached(), [])
+            self.assertEqual(self.done("detach").text, "")  # for nothing tells any more whose they are
+            os.unlink(f"{self.libvirt}/qemu")
+            self.done("attach", "qemu")
+            self.done("detach")
+
     def test_empty_folder_in_the_way(self):
         self.libvirts("qemu.d/10-x")
         self.make_directory(f"root{OWN}/qemu.d")
@@ -857,12 +876,41 @@ class OfTheMachine(AttachTestCase):
         os.unlink(link)
         finding, = self.check().objects
         self.assertEqual((finding["path"], finding["kind"], finding["remedy"]), (link, "not-attached", "virt-hooks attach qemu"))
-        self.libvirts("qemu")
-        self.assertIn((link, "not-attached"), self.kinds())
-        os.unlink(link)
         self.done("attach", "qemu")
         self.assertEqual(self.kinds(), [])
         os.unlink(f"{self.libvirt}/network")  # for which there is no script
+        self.assertEqual(self.kinds(), [])
+
+    def test_script_in_the_place_of_its_link(self):
+        """Deployed anew, by install(1) for example: one of the two is out of date, and it is told once."""
+        link, script = f"{self.libvirt}/qemu", f"{self.own}/qemu"
+        for old in (script, link):
+            self.libvirts("qemu")
+            self.done("attach", "qemu", "network")
+            os.unlink(link)
+            self.libvirts("qemu", "#!/bin/sh\nexit 7\n")
+            finding, = self.check().objects
+            self.assertEqual((finding["path"], finding["kind"]), (link, "not-attached"))
+            self.assertEqual(finding["remedy"], f"rm the one that is out of date, {link} or {script}, then: virt-hooks attach qemu")
+            self.refused("attach", "qemu", words=["in both places"])
+            os.unlink(old)
+            self.done("attach", "qemu")
+            self.assertEqual(self.kinds(), [])
+            with open(script, encoding="utf-8") as file:
+                self.assertEqual("exit 7" in file.read(), old == script)
+            self.done("detach")
+            os.unlink(link)
+
+    def test_script_in_the_place_of_a_link_alone(self):
+        """attach takes it along."""
+        link = f"{self.libvirt}/qemu"
+        self.done("attach", "qemu")
+        self.owns("qemu.d/10-x")
+        os.unlink(link)
+        self.libvirts("qemu")
+        finding, = self.check().objects
+        self.assertEqual((finding["path"], finding["kind"], finding["remedy"]), (link, "not-attached", "virt-hooks attach qemu"))
+        self.done("attach", "qemu")
         self.assertEqual(self.kinds(), [])
 
     def test_what_is_written_through_a_link(self):

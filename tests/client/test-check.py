@@ -767,6 +767,16 @@ class Folders(CheckTestCase):
         self.assertIn(first, findings[0]["problem"])
         self.assert_fine(second)
 
+    def test_another_script_of_the_same_name(self):
+        """To move it to the other would run both, or write over that."""
+        first, second = self.make_directory("first"), self.make_directory("second")
+        for name in ("qemu", "network.d/10-x"):
+            self.script(name, directory=first)
+            self.script(name, directory=second)
+        for finding, name in zip(self.check(first, second), ("qemu", "network.d/10-x"), strict=True):
+            self.assertEqual((finding["path"], finding["kind"]), (f"{second}/{name}", "shadowed"))
+            self.assertEqual(finding["remedy"], f"rm the one that is out of date: {second}/{name} or {first}/{name}")
+
     def test_what_does_not_serve_shadows_nothing(self):
         first, second = self.make_directory("first"), self.make_directory("second")
         self.script("qemu", directory=first, mode=0o644)
