@@ -269,8 +269,8 @@ static int prepare_farewell(const Options *options) {
         _cleanup_free_ char *command = connection_command(options), *text = NULL, *escaped = NULL;
 
         if (command)
-                text = text_format("the hook goes on; '%s list' shows it, '%s cancel' with its id "
-                                   "ends it",
+                text = text_format("a hook that runs by now goes on; '%s list' shows it, '%s "
+                                   "cancel' with its id ends it",
                                    command, command);
         if (text)
                 escaped = terminal_escape(text, strlen(text), false);
@@ -286,7 +286,9 @@ static void on_signal(int number) {
         (void) raise(number);
 }
 
-/* HANDLER is on_signal while there is a hook that goes on without us, otherwise SIG_DFL. */
+/* HANDLER is on_signal while there may be a hook that goes on without us, otherwise SIG_DFL. A call
+ * that still waits for its turn, or for a password, goes with its caller; which of them it is
+ * nobody has told us. */
 static void watch_signals(void (*handler)(int number)) {
         static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
         const struct sigaction action = { .sa_handler = handler, .sa_flags = SA_RESETHAND };
