@@ -332,10 +332,10 @@ class Documents(RunTestCase):
 
     def test_ports_elsewhere(self):
         """They are a network's, and have a file of their own."""
-        for command in (("run", "qemu", GUEST, "start", f"--xml={self.xml}"), ("rehearse", "qemu", self.xml)):
-            self.assert_trouble(self.virt_hooks(*command, f"--port-xml={self.port_xml}"), USAGE, "--port-xml goes with the type network")
-        for command in (("run", "network", NETWORK, "port-created", "--xml=-"), ("rehearse", "network", "-")):
-            self.assert_trouble(self.virt_hooks(*command, "--port-xml=-"), USAGE, "standard input cannot be both")
+        for command in ((self.address, "run", "qemu", GUEST, "start", f"--xml={self.xml}"), ("rehearse", "qemu", self.xml)):
+            self.assert_trouble(self.bare(*command, f"--port-xml={self.port_xml}"), USAGE, "--port-xml goes with the type network")
+        for command in ((self.address, "run", "network", NETWORK, "port-created", "--xml=-"), ("rehearse", "network", "-")):
+            self.assert_trouble(self.bare(*command, "--port-xml=-"), USAGE, "standard input cannot be both")
         self.assertEqual(self.trace(), [])
 
     def test_wrong_files(self):
