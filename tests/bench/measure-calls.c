@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "client.h"
+#include "delegation.h"
 #include "dispatcher.h"
 #include "domain.h"
 #include "fatal.h"
@@ -41,6 +42,16 @@ static Site *new_waiting_site(const Bench *bench, Flight *flight, const char *do
         must(sd_bus_flush(flight->bus), "the private bus");
         client_ping(flight->bus); /* answered after what was sent before */
         return site;
+}
+
+/* A service whose runs have cgroups, as those of the installed one do. */
+static Site *new_site_inside(const Bench *bench) {
+        const char *why_not = delegation_why_not();
+
+        if (!why_not)
+                return site_new_inside(bench->bus, delegation_directory());
+        results_add_note(bench->results, "Not measured: a cgroup for each run: %s.", why_not);
+        return NULL;
 }
 
 /* virt-hooks-forward, where libvirt expects a script: by its name it knows the type. */
@@ -85,6 +96,8 @@ typedef enum Index {
         CALL_FILTER,
         JOURNAL_NONE,
         JOURNAL_SHELL,
+        RESTED_SHELL,
+        CGROUP_SHELL,
         EMPTY_NONE,
         EMPTY_SHELL,
         FULL_NONE,
@@ -102,7 +115,8 @@ static void report_rows(const Bench *bench, Subject *s, size_t n) {
                 [CALL_TRUE] = SPAWN_TRUE,      [RUN_SHELL] = SPAWN_SHELL,
                 [FORWARD_SHELL] = SPAWN_SHELL, [CALL_CHAIN] = SPAWN_SHELL,
                 [CALL_FILTER] = SPAWN_CAT,     [JOURNAL_NONE] = CALL_NONE,
-                [JOURNAL_SHELL] = CALL_SHELL,  [EMPTY_NONE] = CALL_PING,
+                [JOURNAL_SHELL] = CALL_SHELL,  [RESTED_SHELL] = CALL_SHELL,
+                [CGROUP_SHELL] = RESTED_SHELL, [EMPTY_NONE] = CALL_PING,
                 [EMPTY_SHELL] = SPAWN_SHELL,   [FULL_NONE] = EMPTY_NONE,
                 [FULL_SHELL] = EMPTY_SHELL,    [WAITING_NONE] = EMPTY_NONE,
                 [WAITING_SHELL] = EMPTY_SHELL, [DISPATCHER] = SPAWN_SHELL,
@@ -147,7 +161,7 @@ void measure_calls(const Bench *bench) {
         _cleanup_(site_free_pointer) Site *plain = site_new(bench->bus, "", false),
                                           *empty = site_new(bench->bus, "HistoryRuns=0\n", false),
                                           *full = new_full_site(bench, document), *waiting = NULL,
-                                          *journal = NULL;
+                                          *journal = NULL, *inside = NULL;
         Flight flight = {};
         Subject subjects[INDEX_MAX];
 
@@ -161,6 +175,7 @@ void measure_calls(const Bench *bench) {
         else
                 results_add_note(bench->results,
                                  "Not measured: the journal, for which this must run as root.");
+        inside = new_site_inside(bench);
 
         memcpy(subjects,
                (Subject[INDEX_MAX]){
@@ -184,6 +199,11 @@ void measure_calls(const Bench *bench) {
                                           journal ? subject_call : NULL, journal },
                        [JOURNAL_SHELL] = { "call, #!/bin/sh exit 0, with a journal", SCRIPT_SHELL,
                                            journal ? subject_call : NULL, journal },
+                       [RESTED_SHELL] = { "call, #!/bin/sh exit 0, 50 ms later", SCRIPT_SHELL,
+                                          subject_call, plain, .rests = true },
+                       [CGROUP_SHELL] = { "call, #!/bin/sh exit 0, 50 ms later, with a cgroup",
+                                          SCRIPT_SHELL, inside ? subject_call : NULL, inside,
+                                          .rests = true },
                        [EMPTY_NONE] = { "call, no script, no history", SCRIPT_NONE, subject_call,
                                         empty },
                        [EMPTY_SHELL] = { "call, #!/bin/sh exit 0, no history", SCRIPT_SHELL,

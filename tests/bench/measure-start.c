@@ -13,7 +13,7 @@ void measure_start(const Bench *bench) {
         double median;
 
         for (unsigned i = 0; i < bench->plan->starts + 1; i++) {
-                Service *service = service_new(bus, "", false);
+                Service *service = service_new(bus, "", false, NULL);
 
                 if (i > 0)
                         samples_add(&samples, service->start_nsec);

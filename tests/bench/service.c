@@ -35,6 +35,8 @@ static int open_log(unsigned number, bool journal, char variable[static 64]) {
         return fds[1];
 }
 
+#define ENTER "echo $$ >\"$0\"/cgroup.procs && exec \"$@\""
+
 static int on_owner(sd_bus_message *signal, void *userdata, sd_bus_error *error) {
         bool *owned = userdata;
 
@@ -65,7 +67,8 @@ static void wait_owned(sd_bus *watcher, const bool *owned) {
         }
 }
 
-Service *service_new(const MessageBus *bus, const char *settings, bool journal) {
+Service *service_new(const MessageBus *bus, const char *settings, bool journal,
+                     const char *cgroup) {
         static unsigned number;
         _cleanup_free_ char *address = NULL, *config = NULL, *hooks = NULL,
                             *program = place_program("bridge/virt-hooksd");
@@ -86,8 +89,12 @@ Service *service_new(const MessageBus *bus, const char *settings, bool journal) 
             asprintf(&hooks, "--hooks-directory=%s", hooks_directory()) < 0)
                 fatal("memory is short");
         start = now_nsec();
-        service->pid = spawn_program((char *[]){ program, address, config, hooks, NULL },
-                                     (char *[]){ variable, NULL }, log, -EBADF);
+        /* The first arguments are a shell's, and left out where nobody has to enter anything. */
+        service->pid =
+                spawn_program((char *[]){ (char *) "sh", (char *) "-c", (char *) ENTER,
+                                          (char *) cgroup, program, address, config, hooks, NULL } +
+                                      (cgroup ? 0 : 4),
+                              (char *[]){ variable, NULL }, log, -EBADF);
         wait_owned(watcher, &owned);
         service->start_nsec = now_nsec() - start;
         return service;

@@ -17,8 +17,9 @@ typedef struct Memory {
 } Memory;
 
 /* Starts it, with these SETTINGS in [Bridge], and waits until it has its name. JOURNAL: it logs to
- * the journal of the place, as a service of systemd does, instead of to a file. */
-Service *service_new(const MessageBus *bus, const char *settings, bool journal);
+ * the journal of the place, as a service of systemd does, instead of to a file. CGROUP: where it
+ * runs, or NULL. */
+Service *service_new(const MessageBus *bus, const char *settings, bool journal, const char *cgroup);
 Service *service_free(Service *service);
 
 Memory service_memory(const Service *service);

@@ -8,13 +8,21 @@
 
 #include "fatal.h"
 
-Site *site_new(const char *kind, const char *settings, bool journal) {
+static Site *new_site(const char *kind, const char *settings, bool journal, const char *cgroup) {
         Site *site = must_have(calloc(1, sizeof(Site)));
 
         site->bus = message_bus_new(kind);
-        site->service = service_new(site->bus, settings, journal);
+        site->service = service_new(site->bus, settings, journal, cgroup);
         site->client = message_bus_connect(site->bus);
         return site;
+}
+
+Site *site_new(const char *kind, const char *settings, bool journal) {
+        return new_site(kind, settings, journal, NULL);
+}
+
+Site *site_new_inside(const char *kind, const char *cgroup) {
+        return new_site(kind, "", false, cgroup);
 }
 
 Site *site_free(Site *site) {

@@ -14,8 +14,9 @@ typedef struct Site {
         sd_bus *client;
 } Site;
 
-/* KIND is the bus's; SETTINGS and JOURNAL are as in service_new(). */
+/* KIND is the bus's; SETTINGS, JOURNAL and CGROUP are as in service_new(). */
 Site *site_new(const char *kind, const char *settings, bool journal);
+Site *site_new_inside(const char *kind, const char *cgroup);
 Site *site_free(Site *site);
 
 DEFINE_CLEANUP(Site, site_free);

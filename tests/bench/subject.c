@@ -14,6 +14,9 @@
  */
 #define PAUSE 3000
 
+/* As long as the kernel takes to go back to what it does for who does something once in a while. */
+#define REST 50000
+
 void subject_spawn(const Subject *subject) {
         spawn_run(subject->path ? subject->path : hooks_path(subject->script), subject->environment,
                   subject->document, strlen(subject->document));
@@ -42,7 +45,7 @@ static void subject_measure(Subject *subject, Caches caches) {
         subject->act(subject);
         if (subject->settle)
                 subject->settle();
-        (void) usleep(PAUSE);
+        (void) usleep(subject->rests ? REST : PAUSE);
         if (caches == CACHES_COLD)
                 caches_make_cold();
         start = now_nsec();

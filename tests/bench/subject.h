@@ -20,6 +20,7 @@ struct Subject {
         const Site *site;
         const char *document, *operation, *path; /* what act() needs */
         char *const *environment;
+        bool rests;           /* longer than others, before it is measured */
         void (*settle)(void); /* waits for what act() leaves to others; NULL: that is little */
         Samples samples;
 };
