@@ -9,7 +9,9 @@
 #include <ctype.h>
 #include <strings.h>
 
-#define TOKEN_MAX 16U /* no type's or operation's name, however mistyped, is longer */
+#include "typo.h"
+
+#define TOKEN_MAX TYPO_MAX /* no type's or operation's name, however mistyped, is longer */
 
 static bool ends_with(const char *name, const char *end) {
         size_t n = strlen(name), m = strlen(end);
@@ -73,39 +75,9 @@ static HookType type_called(const char *token) {
         return hook_type_from_string(token);
 }
 
-static size_t smallest(size_t a, size_t b, size_t c) {
-        return MIN(MIN(a, b), c);
-}
-
-/*
- * How many characters must be put in, left out, replaced or swapped with their neighbour to make A
- * of B: both are tokens.
- */
-static size_t distance(const char *a, const char *b) {
-        size_t d[TOKEN_MAX][TOKEN_MAX], n = strlen(a), m = strlen(b);
-
-        for (size_t i = 0; i <= n; i++)
-                for (size_t j = 0; j <= m; j++) {
-                        if (i == 0 || j == 0) {
-                                d[i][j] = i + j;
-                                continue;
-                        }
-                        d[i][j] = smallest(d[i - 1][j] + 1, d[i][j - 1] + 1,
-                                           d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
-                        if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                                d[i][j] = MIN(d[i][j], d[i - 2][j - 2] + 1);
-                }
-        return d[n][m];
-}
-
-/* One slip in a short name, two in a long one. */
-static bool is_mistyped(const char *token, const char *name) {
-        return distance(token, name) <= (strlen(name) <= 5 ? 1U : 2U);
-}
-
 static HookType type_mistyped(const char *token) {
         for (HookType type = 0; type < HOOK_TYPE_MAX; type++)
-                if (is_mistyped(token, hook_type_to_string(type)))
+                if (typo_distance(token, hook_type_to_string(type)) < TYPO_NONE)
                         return type;
         return HOOK_TYPE_INVALID;
 }
@@ -137,8 +109,8 @@ const HookOperation *hook_name_resembles_operation(HookType type, const char *na
         for (size_t i = 0; i <= n; i++)
                 token[i] = (char) tolower((unsigned char) name[i]);
         for (const HookOperation *o = NULL; (o = hook_operation_next(o));)
-                if (o->type == type &&
-                    (is_mistyped(token, o->name) || (n >= 4 && strncmp(token, o->name, n) == 0)))
+                if (o->type == type && (typo_distance(token, o->name) < TYPO_NONE ||
+                                        (n >= 4 && strncmp(token, o->name, n) == 0)))
                         return o;
         return NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "bus-open.h"
 #include "complain.h"
+#include "typo.h"
 #include "verbs.h"
 
 static const Verb verb_help; /* it tells of the others */
@@ -76,12 +77,35 @@ static void print_verb_help(const Verb *verb) {
                 common_help);
 }
 
+/* The nearest to NAME, or NULL. */
+static const Verb *find_mistyped(const char *name) {
+        const Verb *found = NULL;
+        unsigned nearest = TYPO_NONE;
+
+        for (size_t i = 0; i < ELEMENTS(verbs); i++) {
+                unsigned distance = typo_distance(name, verbs[i]->name);
+
+                if (distance < nearest) {
+                        nearest = distance;
+                        found = verbs[i];
+                }
+        }
+        return found;
+}
+
 /* Returns NULL where there is none of this name, which has been told of. */
 static const Verb *find_verb(const char *name) {
+        const Verb *meant;
+
         for (size_t i = 0; i < ELEMENTS(verbs); i++)
                 if (streq(verbs[i]->name, name))
                         return verbs[i];
-        complain("there is no command '%s'; see --help", name);
+        meant = find_mistyped(name);
+        if (meant)
+                complain("there is no command '%s'; did you mean %s? see --help", name,
+                         meant->name);
+        else
+                complain("there is no command '%s'; see --help", name);
         return NULL;
 }
 

@@ -106,11 +106,14 @@ class Filters(HistoryTestCase):
     def test_unknown_operation(self):
         """A newer libvirt may have it, so it is told of, and that is all."""
         self.call_several()
-        for arguments, words in ((("--operation=starts",), "no operation is known by the name 'starts'"),
-                                 (("--type=network", "--operation=release"), "no operation of network is known by the name 'release'")):
+        for arguments, words, meant in ((("--operation=port-craeted",), "no operation is known by the name 'port-craeted'", "port-created"),
+                                        (("--type=qemu", "--operation=preprare"), "no operation of qemu is known by the name", "prepare"),
+                                        (("--type=network", "--operation=release"),
+                                         "no operation of network is known by the name 'release'", None)):
             result = self.virt_hooks("history", "--memory", "--json", *arguments)
             self.assertEqual((result.status, result.output), (0, b""))
             self.assertIn(words, result.complaint)
+            self.assertEqual(re.findall(r"did you mean ([-\w]+)\?", result.complaint), [meant] if meant else [])
 
     def next_second(self):
         second = int(time.time()) + 1

@@ -235,6 +235,14 @@ class CommandLine(RunTestCase):
             self.assertEqual(self.assert_done(self.bare("help", verb)), self.bare(verb, "--help"))
         self.assert_trouble(self.bare("help", "colour"), USAGE, "there is no command 'colour'")
 
+    def test_mistyped_commands(self):
+        """The nearest one is named, if one is near."""
+        for word, meant in (("statsu", "status"), ("histroy", "history"), ("shwo", "show"), ("detatch", "detach"), ("attch", "attach"),
+                            ("rehearsal", "rehearse"), ("halt", None), ("", None), ("s", None), ("cancel" * 10, None)):
+            for arguments in ((word,), ("help", word)):
+                result = self.assert_trouble(self.bare(*arguments), USAGE, f"there is no command '{word}'; ", "see --help\n")
+                self.assertEqual(re.findall(r"did you mean (\w+)\?", result.complaint), [meant] if meant else [])
+
     def test_unknown_types(self):
         """Whoever misspells one is told, and not that there is nothing."""
         for arguments in (("history", "--type=Qemu"), ("monitor", "--type=Qemu"), ("rehearse", "Qemu"), ("detach", "Qemu")):
