@@ -270,6 +270,28 @@ static int make_folders(const Attachment *attachment, const char *path, mode_t m
         return r < 0 ? r : make_folder(whole, mode);
 }
 
+int attachment_find_libvirt(const Attachment *attachment, mode_t *ret_mode) {
+        _cleanup_free_ char *whole = attach_path(attachment->root, attachment->libvirt);
+        struct stat st;
+        int r;
+
+        if (!whole)
+                return -ENOMEM;
+        *strrchr(whole, '/') = '\0';
+        if (stat(whole, &st) < 0) {
+                r = -errno;
+                complain("libvirt's hooks are looked for in %s, and %s cannot be looked at: %s; is "
+                         "libvirt installed?%s",
+                         attachment->libvirt, whole, strerror(-r),
+                         streq(SYSCONFDIR, "/etc") ? ""
+                                                   : " It mostly is with --sysconfdir=/etc, and "
+                                                     "virt-hooks must be then, too");
+                return r;
+        }
+        *ret_mode = st.st_mode;
+        return 0;
+}
+
 int attachment_make_folders(const Attachment *attachment) {
         _cleanup_free_ char *whole = attach_path(attachment->root, attachment->libvirt);
         struct stat st;
@@ -278,18 +300,14 @@ int attachment_make_folders(const Attachment *attachment) {
 
         if (!whole)
                 return -ENOMEM;
-        *strrchr(whole, '/') = '\0';
-        if (stat(whole, &st) < 0) {
-                r = -errno;
-                complain("%s cannot be looked at: %s; is libvirt installed?", whole, strerror(-r));
+        r = attachment_find_libvirt(attachment, &mode);
+        if (r < 0)
                 return r;
-        }
-        mode = 0700 | (st.st_mode & 0055);
+        mode = 0700 | (mode & 0055);
         r = make_folders(attachment, attachment->libvirt, mode);
         if (r < 0)
                 return r;
         /* What libvirt's folder hides the other one hides, too. */
-        *strchr(whole, '\0') = '/';
         if (stat(whole, &st) == 0)
                 mode &= 0700 | (st.st_mode & 0055);
         return make_folders(attachment, attachment->own, mode);

@@ -7,6 +7,8 @@
  * as a whole or not at all.
  */
 
+#include <sys/types.h>
+
 #include "attach-step.h"
 #include "hook.h"
 #include "settings.h"
@@ -66,6 +68,12 @@ bool attachment_forwarder_is_lost(const Attachment *attachment);
  * does not allow it. Ownership: the caller frees it. NULL where all is well.
  */
 char *attachment_find_hindrance(const Attachment *attachment);
+
+/*
+ * Whether libvirt is installed: its own folder, which has that of the hooks, is there and has the
+ * mode *RET_MODE. Returns 0; -ENOMEM; or another negative errno, which has been told of.
+ */
+int attachment_find_libvirt(const Attachment *attachment, mode_t *ret_mode);
 
 /*
  * Makes both folders where they are missing, for the eyes of those who may look into libvirt's; but

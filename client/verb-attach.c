@@ -192,6 +192,7 @@ static int refuse_other_settings(const Attachment *attachment) {
 /* Makes ready for changes. Returns 0, or a negative errno, which has been told of. */
 static int prepare(Attachment *attachment, bool detach) {
         _cleanup_free_ char *hindrance = detach ? NULL : attachment_find_hindrance(attachment);
+        mode_t mode;
         int r;
 
         if (hindrance) {
@@ -209,7 +210,8 @@ static int prepare(Attachment *attachment, bool detach) {
                          "first: run 'virt-hooks check'");
                 return -EBUSY;
         }
-        r = dry_run ? 0 : attachment_make_folders(attachment);
+        r = dry_run ? attachment_find_libvirt(attachment, &mode)
+                    : attachment_make_folders(attachment);
         if (r >= 0 && !dry_run)
                 r = attachment_lock(attachment);
         if (r >= 0 && !detach && attachment_has_other_settings(attachment))

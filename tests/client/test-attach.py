@@ -522,10 +522,13 @@ class Refused(AttachTestCase):
 
     def test_no_libvirt(self):
         shutil.rmtree(os.path.dirname(self.libvirt))
-        result = self.run_verb("attach")
-        self.assertEqual((result.status, result.text), (TROUBLE, ""))
-        self.assertIn("is libvirt installed?", result.complaint)
-        self.assertFalse(os.path.exists(os.path.dirname(self.libvirt)))
+        for words in (("attach", "--dry-run"), ("attach",)):
+            result = self.run_verb(*words)
+            self.assertEqual((result.status, result.text), (TROUBLE, ""))
+            self.assertIn(f"{LIBVIRT}, and {os.path.dirname(self.libvirt)} cannot be looked at", result.complaint)
+            self.assertIn("is libvirt installed", result.complaint)
+            self.assertEqual("--sysconfdir=/etc" in result.complaint, SYSCONFDIR != "/etc")
+            self.assertFalse(os.path.exists(os.path.dirname(self.libvirt)))
 
     def test_no_other_folder(self):
         self.write(f"{self.root}{SYSCONFDIR}/virt-hooks/virt-hooks.conf", f"[Bridge]\nHooksDirectories={LIBVIRT}\n")
