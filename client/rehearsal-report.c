@@ -227,7 +227,8 @@ static void add_words(Table *table, const Row *row) {
         else {
                 for (n = WORDS_MAX; n > 0 && (text[n] & 0xc0) == 0x80;) /* inside a character */
                         n--;
-                table_addf(table, COLOUR_PLAIN, "%.*s…", (int) n, text);
+                table_addf(table, COLOUR_PLAIN, "%.*s%s", (int) n, text,
+                           terminal_sign(SIGN_ELLIPSIS));
         }
 }
 

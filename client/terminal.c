@@ -6,6 +6,7 @@
 
 #include "terminal.h"
 
+#include <langinfo.h>
 #include <sys/ioctl.h>
 #include <wchar.h>
 
@@ -26,6 +27,16 @@ size_t terminal_width(void) {
         if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0 || size.ws_col == 0)
                 return 80;
         return size.ws_col;
+}
+
+const char *terminal_sign(Sign sign) {
+        static const char *const signs[SIGN_MAX][2] = {
+                [SIGN_ELLIPSIS] = { "...", "…" },
+                [SIGN_THERE] = { "*", "●" },
+                [SIGN_ABSENT] = { "*", "○" },
+        };
+
+        return signs[sign][streq(nl_langinfo(CODESET), "UTF-8")];
 }
 
 static bool wants_colour(void) {
@@ -136,8 +147,9 @@ size_t terminal_columns(const char *text) {
 }
 
 void terminal_write(FILE *stream, const char *text, size_t columns, bool pad) {
-        bool cut = terminal_columns(text) > columns;
-        size_t room = cut && columns > 0 ? columns - 1 : columns, used = 0, size = strlen(text);
+        const char *ellipsis = terminal_columns(text) > columns ? terminal_sign(SIGN_ELLIPSIS) : "";
+        size_t end = MIN(terminal_columns(ellipsis), columns), room = columns - end, used = 0;
+        size_t size = strlen(text);
 
         for (size_t i = 0; i < size;) {
                 size_t n = text_character(text + i, size - i);
@@ -149,10 +161,9 @@ void terminal_write(FILE *stream, const char *text, size_t columns, bool pad) {
                 used += width;
                 i += n > 0 ? n : 1;
         }
-        if (cut && columns > 0) {
-                (void) fputs("…", stream);
-                used++;
-        }
+        if (end > 0)
+                (void) fputs(ellipsis, stream);
+        used += end;
         for (; pad && used < columns; used++)
                 (void) fputc(' ', stream);
 }

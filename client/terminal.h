@@ -26,6 +26,17 @@ bool terminal_is_interactive(void);
 /* Columns of the terminal; 0 where output does not go to one: then nothing need be cut. */
 size_t terminal_width(void);
 
+/* Signs of our own. */
+typedef enum Sign {
+        SIGN_ELLIPSIS,
+        SIGN_THERE,  /* before what is told of at length */
+        SIGN_ABSENT, /* the same for what is not there */
+        SIGN_MAX,
+} Sign;
+
+/* SIGN in UTF-8, or in ASCII where the locale has another encoding. */
+const char *terminal_sign(Sign sign);
+
 /* The sequence that switches to COLOUR; "" where output is not to be coloured (no terminal,
  * NO_COLOR, TERM=dumb). */
 const char *terminal_colour(Colour colour);

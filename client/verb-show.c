@@ -147,7 +147,7 @@ static void print_run(json_object *run) {
         char span[WHEN_SIZE];
         json_object *results;
 
-        terminal_print(run_record_colour(run), "●");
+        terminal_print(run_record_colour(run), terminal_sign(SIGN_THERE));
         (void) putchar(' ');
         terminal_print(COLOUR_PLAIN, json_text(run, "type"));
         (void) putchar(' ');

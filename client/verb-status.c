@@ -148,7 +148,7 @@ static int tell_without_service(const Options *options, int result, const char *
                 json_print_line(status);
                 return result;
         }
-        (void) printf("○ virt-hooksd %s\n", why_not);
+        (void) printf("%s virt-hooksd %s\n", terminal_sign(SIGN_ABSENT), why_not);
         print_attached(status);
         return result;
 }
@@ -167,7 +167,7 @@ static int print_running(sd_bus *bus) {
 static int print_status(sd_bus *bus, json_object *properties, json_object *list) {
         char when[WHEN_SIZE];
 
-        terminal_print(COLOUR_GOOD, "●");
+        terminal_print(COLOUR_GOOD, terminal_sign(SIGN_THERE));
         (void) fputs(" virt-hooksd ", stdout);
         terminal_print(COLOUR_PLAIN, json_text(properties, "Version"));
         (void) putchar('\n');

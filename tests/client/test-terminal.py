@@ -300,8 +300,20 @@ class Colour(TerminalTestCase):
             self.assertEqual(len(self.history(columns, NO_COLOR="1").splitlines()), 3)
 
     def test_other_locales(self):
+        """Signs of our own are ASCII where the locale does not have them; names are what they are."""
+        long_name = "h\u00e4tte-" * 20
+        self.call("lxc", long_name, "prepare", domain(long_name))
         for locale in ("C", "POSIX", "nonsense", ""):
-            self.assertIn("web-01", self.history(80, LC_ALL=locale, LANG=locale))
+            environment = {"LC_ALL": locale, "LANG": locale, "LC_CTYPE": locale, "NO_COLOR": "1"}
+            text = self.history(80, **environment)
+            self.assertIn("web-01", text)
+            self.assertIn(" h\u00e4tte", text)
+            self.assertRegex(text, r"(?m) q[a-z]* ?[a-z]*\.\.\.$")
+            self.assertLessEqual(max(map(len, text.splitlines())), 80)
+            for arguments, begin in ((("show", self.run_id), "* qemu"), (("status",), "* virt-hooksd")):
+                text = self.on_terminal(80, *arguments, **environment).text
+                self.assertTrue(text.startswith(begin) and text.isascii(), text)
+        self.assertIn("\u2026", self.history(80))
 
 
 class Pipes(TerminalTestCase):
