@@ -32,22 +32,24 @@ static int check_text(const AttachMove *move, HookType type, const char *path) {
         _cleanup_free_ char *whole = attach_path(move->root, path), *command = NULL;
         _cleanup_free_ char *name = text_format("%s.d", hook_type_to_string(type));
         _cleanup_free_ char *folder = name ? attach_join(move->from, name) : NULL;
-        unsigned levels = 0;
+        unsigned levels = 0, line;
         AttachThing thing;
         int r;
 
         if (!whole || !folder)
                 return -ENOMEM;
         r = attach_thing_look(move->root, folder, &thing);
-        if (r < 0 || (thing != ATTACH_THING_FOLDER && thing != ATTACH_THING_FILE) ||
-            !script_text_speaks_of(whole, move->from, name))
+        if (r < 0 || (thing != ATTACH_THING_FOLDER && thing != ATTACH_THING_FILE))
                 return r;
+        line = script_text_speaks_of(whole, move->from, name);
+        if (line == 0)
+                return 0;
         for (const char *p = path + strlen(move->from) + 1; (p = strchr(p, '/')); p++)
                 levels++;
         command = script_text_command(whole, move->from, levels, move->to);
-        return command ? refuse("%s has the path of %s in it, which moves, or of what it is in; "
-                                "this lets it look elsewhere: %s",
-                                whole, folder, command)
+        return command ? refuse("%s has in line %u the path of %s, which moves, or of what it is "
+                                "in; this lets it look elsewhere: %s",
+                                whole, line, folder, command)
                        : -ENOMEM;
 }
 

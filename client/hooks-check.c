@@ -122,16 +122,19 @@ static void check_moved_folder(HooksCheck *check, const Subject *subject, bool i
         for (char *const *directory = check->directories; *directory; directory++) {
                 _cleanup_free_ char *script = text_format("%s/%s", *directory, type);
                 _cleanup_free_ char *folder = text_format("%s/%s.d", *directory, type);
+                unsigned line = 0;
 
                 if (!script || !folder)
                         check->failed = true;
-                else if (forwarder_is(script) && access(folder, F_OK) < 0 &&
-                         script_text_speaks_of(subject->path, *directory, strrchr(folder, '/') + 1))
+                else if (forwarder_is(script) && access(folder, F_OK) < 0)
+                        line = script_text_speaks_of(subject->path, *directory,
+                                                     strrchr(folder, '/') + 1);
+                if (line > 0)
                         findings_add(check->findings, subject, "moved-folder",
                                      script_text_command(subject->path, *directory, in_folder,
                                                          check->directory),
-                                     "it looks into %s, which has moved to %s/%s.d", folder,
-                                     check->directory, type);
+                                     "in line %u it looks into %s, which has moved to %s/%s.d",
+                                     line, folder, check->directory, type);
         }
 }
 

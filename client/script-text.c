@@ -10,6 +10,7 @@
 #include <ctype.h>
 #include <stdio.h>
 
+#include "script-syntax.h"
 #include "text.h"
 
 size_t script_text_read(const char *path, char **ret) {
@@ -33,34 +34,94 @@ bool script_text_has(const char *path, const char *text) {
         return n > 0 && memmem(script, n, text, strlen(text));
 }
 
+/* What a script is written in, by its first line. */
+typedef enum Language {
+        LANGUAGE_UNKNOWN,
+        LANGUAGE_SHELL,
+        LANGUAGE_HASHED, /* another one whose comments begin with "#" */
+} Language;
+
+/* Whether NAME is that of PROGRAM, or of a version of it: "python3.11". */
+static bool is_version_of(const char *name, const char *program) {
+        size_t n = strlen(program);
+
+        return strncmp(name, program, n) == 0 && !name[n + strspn(name + n, ".0123456789")];
+}
+
+static Language language_from_interpreter(const char *name) {
+        static const char *const hashed[] = { "python", "perl", "ruby",  "awk",    "gawk", "mawk",
+                                              "fish",   "csh",  "tclsh", "expect", "tcsh" };
+
+        if (script_syntax_shell(name))
+                return LANGUAGE_SHELL;
+        for (size_t i = 0; i < ELEMENTS(hashed); i++)
+                if (is_version_of(name, hashed[i]))
+                        return LANGUAGE_HASHED;
+        return LANGUAGE_UNKNOWN;
+}
+
+/* Of the words in the first line: env and busybox have the interpreter among their arguments. */
+static Language language_of(const char *script) {
+        _cleanup_free_ char *line = NULL;
+        char *rest, *word;
+
+        if (strncmp(script, "#!", 2) != 0)
+                return LANGUAGE_UNKNOWN;
+        line = strndup(script + 2, strcspn(script + 2, "\n"));
+        rest = line;
+        while ((word = strsep(&rest, " \t\r"))) {
+                const char *slash = strrchr(word, '/'), *name = slash ? slash + 1 : word;
+
+                if (*word && *word != '-' && !strchr(word, '=') && !streq(name, "env") &&
+                    !streq(name, "busybox"))
+                        return language_from_interpreter(name);
+        }
+        return LANGUAGE_UNKNOWN;
+}
+
+/* Whether LINE, which is not the first one, does nothing. */
+static bool is_comment(Language language, const char *line) {
+        return language != LANGUAGE_UNKNOWN && line[strspn(line, " \t")] == '#';
+}
+
 static bool goes_on(char c) {
         return isalnum((unsigned char) c) || strchr("._-", c);
 }
 
-bool script_text_speaks_of(const char *path, const char *folder, const char *name) {
-        _cleanup_free_ char *script = NULL;
-        size_t n = script_text_read(path, &script), length = strlen(folder);
-        const char *p = script, *end = script + n;
-
-        while (n > 0 && (p = memmem(p, (size_t) (end - p), folder, length))) {
-                p += length;
-                while (*p == '/' && p[1] == '/')
-                        p++;
-                if (*p == '\0' || (*p != '/' && !goes_on(*p)) ||
-                    (*p == '/' && (!goes_on(p[1]) || strncmp(p + 1, name, strlen(name)) == 0)))
-                        return true;
-        }
-        return false;
+/* Whether P is where the path of the folder in which NAME is has ended, or goes on with NAME. */
+static bool ends_or_has(const char *p, const char *name) {
+        while (*p == '/' && p[1] == '/')
+                p++;
+        return *p == '\0' || (*p != '/' && !goes_on(*p)) ||
+               (*p == '/' && (!goes_on(p[1]) || strncmp(p + 1, name, strlen(name)) == 0));
 }
 
-/* By its first line. */
-static bool is_for_shell(const char *path) {
+unsigned script_text_speaks_of(const char *path, const char *folder, const char *name) {
+        _cleanup_free_ char *script = NULL;
+        size_t n = script_text_read(path, &script), length = strlen(folder);
+        Language language = n > 0 ? language_of(script) : LANGUAGE_UNKNOWN;
+        const char *line = script, *end = script + n, *p;
+
+        for (unsigned number = 1; n > 0 && line < end; number++) {
+                const char *stop = memchr(line, '\n', (size_t) (end - line));
+
+                if (!stop)
+                        stop = end;
+                p = number > 1 && is_comment(language, line) ? NULL : line;
+                while (p && (p = memmem(p, (size_t) (stop - p), folder, length))) {
+                        p += length;
+                        if (ends_or_has(p, name))
+                                return number;
+                }
+                line = stop + 1;
+        }
+        return 0;
+}
+
+static Language language_of_file(const char *path) {
         _cleanup_free_ char *script = NULL;
 
-        if (script_text_read(path, &script) == 0 || strncmp(script, "#!", 2) != 0)
-                return false;
-        script[strcspn(script, "\n")] = '\0';
-        return strstr(script, "sh") != NULL;
+        return script_text_read(path, &script) > 0 ? language_of(script) : LANGUAGE_UNKNOWN;
 }
 
 char *script_text_command(const char *path, const char *folder, unsigned levels, const char *to) {
@@ -70,7 +131,7 @@ char *script_text_command(const char *path, const char *folder, unsigned levels,
 
         if (!word)
                 return NULL;
-        if (!is_for_shell(path))
+        if (language_of_file(path) != LANGUAGE_SHELL)
                 return text_format("sed -i --follow-symlinks 's|%s|%s|g' %s", folder, to, word);
         stream = open_memstream(&up, &size);
         if (!stream)

@@ -19,9 +19,10 @@ bool script_text_has(const char *path, const char *text);
 
 /*
  * The same for the path of NAME in FOLDER, or of FOLDER itself, from which the script may make it.
- * Other names in FOLDER are not meant.
+ * Other names in FOLDER are not meant, and comments do nothing. Returns the first line that has it;
+ * 0 where none has.
  */
-bool script_text_speaks_of(const char *path, const char *folder, const char *name);
+unsigned script_text_speaks_of(const char *path, const char *folder, const char *name);
 
 /*
  * The command that has the script PATH no longer speak of FOLDER: if it is for a shell it finds the

@@ -442,6 +442,22 @@ class Refused(AttachTestCase):
                 os.unlink(script.replace(self.libvirt, self.own))
                 self.done("detach")
 
+    def test_path_in_a_comment(self):
+        """It is the place where the script was to be put, in the scripts that many have."""
+        comment = f"# Copy this file to {LIBVIRT}, make sure it's called qemu.\n\t# Add hooks in {LIBVIRT}/qemu.d/vm_name.\n"
+        self.libvirts("qemu.d/web/x")
+        for line in ("#!/bin/bash", "#!/usr/bin/env bash", "#!/usr/bin/env -S LC_ALL=C bash -e", "#!/bin/busybox sh", "#!/usr/bin/python3.11 -u",
+                     "#!/usr/bin/perl"):
+            with self.subTest(line):
+                self.libvirts("qemu", f"{line}\n{comment}exit 0\n")
+                self.done("attach", "--dry-run")
+                script = self.libvirts("qemu", f"{line}\n{comment}exec {LIBVIRT}/qemu.d/$1  # {LIBVIRT}\n")
+                self.refused("attach", "--dry-run", words=[f"{script} has in line 4 the path of {LIBVIRT}/qemu.d"])
+        for text in (f"#!/usr/bin/lua\n# {LIBVIRT}/qemu.d\n", f"#!{LIBVIRT}/qemu.d/sh\n"):
+            with self.subTest(text):
+                self.libvirts("qemu", text)
+                self.refused("attach", words=[" in line "])
+
     def test_paths_that_stay_good(self):
         """What lies beside the scripts is found in both places, and a folder that is not there cannot move."""
         self.libvirts("kvm.conf", "x", 0o644)

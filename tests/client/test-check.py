@@ -150,7 +150,7 @@ class Healthy(CheckTestCase):
         self.script("qemu.d/web-01", directory=own)
         finding, = self.check(own, libvirts)
         self.assertEqual((finding["path"], finding["kind"]), (dispatcher, "moved-folder"))
-        self.assertIn(f"{libvirts}/qemu.d, which has moved to {own}/qemu.d", finding["problem"])
+        self.assertEqual(finding["problem"], f"in line 2 it looks into {libvirts}/qemu.d, which has moved to {own}/qemu.d")
         subprocess.run(["sh", "-c", finding["remedy"]], check=True)
         self.assertEqual(subprocess.run([dispatcher, "web-01"], check=False).returncode, 0)
         self.assert_fine(own, libvirts)
