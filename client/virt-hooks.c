@@ -260,15 +260,13 @@ static int check_arguments(const Options *options, const Verb *verb, int n, char
         return -EINVAL;
 }
 
-int main(int argc, char **argv) {
+/* Does what the command line says. Returns the exit status. */
+static int run(int argc, char **argv) {
         Options options = {};
         const Verb *verb;
         int status;
 
-        (void) setlocale(LC_ALL, "");
         argv[0] = program_invocation_short_name; /* getopt(3) begins its complaints with it */
-        (void) signal(SIGPIPE, SIG_DFL);         /* "| head" ends us without a word */
-
         status = read_options(&options, NULL, argc, argv);
         if (status >= 0)
                 return status;
@@ -289,7 +287,15 @@ int main(int argc, char **argv) {
                 return status;
         if (check_arguments(&options, verb, argc - optind, argv + optind) < 0)
                 return EXIT_USAGE;
-        status = verb->run(&options, argc - optind, argv + optind);
+        return verb->run(&options, argc - optind, argv + optind);
+}
+
+int main(int argc, char **argv) {
+        int status;
+
+        (void) setlocale(LC_ALL, "");
+        (void) signal(SIGPIPE, SIG_DFL); /* "| head" ends us without a word */
+        status = run(argc, argv);
         if (fflush(stdout) != 0 || ferror(stdout))
                 return trouble("standard output cannot be written: %m");
         return status;

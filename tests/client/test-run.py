@@ -228,6 +228,14 @@ class CommandLine(RunTestCase):
         for option in ("--xml=", "--port-xml=", "--timeout=", "--address=", "--json"):
             self.assertIn(option, self.bare("run", "--help").text)
 
+    def test_full_disk(self):
+        for arguments in (("--version",), ("--help",), ("list", "--help"), ("help", "list")):
+            with open("/dev/full", "wb") as full:
+                done = subprocess.run([VIRT_HOOKS, *arguments], stdout=full, stderr=subprocess.PIPE, check=False,
+                                      env=self.command_environment())
+            self.assertEqual(done.returncode, TROUBLE, arguments)
+            self.assertIn(b"No space left", done.stderr)
+
     def test_help_as_a_command(self):
         """It prints the same."""
         self.assertEqual(self.assert_done(self.bare("help")), self.bare("--help"))
