@@ -117,6 +117,12 @@ static int read_memory(const Options *options, json_object *runs) {
         return 0;
 }
 
+/* Whether there may be runs that are not asked for. */
+static bool chooses(void) {
+        return query.since > 0 || query.until < UINT64_MAX || query.limit < UINT64_MAX ||
+               query.type || query.object || query.operation || query.failed;
+}
+
 static int history(const Options *options, int n_arguments, char **arguments) {
         _cleanup_(json_put_pointer) json_object *runs = json_object_new_array();
         int r = 0;
@@ -128,6 +134,10 @@ static int history(const Options *options, int n_arguments, char **arguments) {
                          "one of them");
                 return EXIT_USAGE;
         }
+        if (query.since > query.until) {
+                complain("--since is after --until, and no run can be in between");
+                return EXIT_USAGE;
+        }
         if (query.operation)
                 operation_argument_check(query.type, query.operation, "looking");
         if (history_query_set_bus(&query, options) && !from_memory)
@@ -136,7 +146,9 @@ static int history(const Options *options, int n_arguments, char **arguments) {
                 return journal_history_complain(&query, r);
         if (r == 0 && !query.directory && read_memory(options, runs) < 0)
                 return EXIT_TROUBLE;
-        return run_record_print_ended(runs, options->json, "No run is known.");
+        return run_record_print_ended(runs, options->json,
+                                      chooses() ? "No run that is known matches."
+                                                : "No run is known.");
 }
 
 const Verb verb_history = {

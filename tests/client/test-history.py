@@ -54,6 +54,15 @@ class Table(HistoryTestCase):
         self.assertEqual(self.on_terminal(80, "history", "--memory").lines, ["No run is known."])
         self.assertEqual(self.history("--json").objects, [])
 
+    def test_nothing_matches(self):
+        """That is not to say that there is nothing."""
+        self.call_several()
+        for arguments in (("--type=lxc",), ("--object=web",), ("--operation=release",), ("--failed", "--type=network"), ("-n", "0"),
+                          ("--since=now",), ("--until=yesterday",)):
+            with self.subTest(arguments=arguments):
+                self.assertEqual(self.on_terminal(80, "history", "--memory", *arguments).lines, ["No run that is known matches."])
+                self.assertEqual(self.history(*arguments).output, b"")
+
     def test_running_is_not_history(self):
         door = self.gate()
         self.script("qemu", door.wait)
@@ -163,6 +172,14 @@ class Filters(HistoryTestCase):
                 with self.subTest(form=form):
                     result = self.virt_hooks("history", f"--{option}={form}")
                     self.assert_trouble(result, USAGE, f"'{form}'", "yesterday")
+
+    def test_end_before_begin(self):
+        """Nothing can be in between, wherever it is looked for."""
+        self.start()
+        for arguments in (("--since=-1min", "--until=-2min"), ("--until=@1", "--since=@2", "--memory"),
+                          ("--since=tomorrow", "--until=yesterday", f"--directory={self.directory}")):
+            self.assert_trouble(self.virt_hooks("history", *arguments), USAGE, "--since is after --until")
+        self.assertEqual(self.history("--since=@1", "--until=@1").output, b"")
 
     def test_wrong_numbers(self):
         for number in ("", "-1", "ten", "1.5", "18446744073709551616"):
