@@ -34,6 +34,19 @@ Colour run_record_colour(json_object *run) {
         return streq(effect, "proceed") ? COLOUR_GOOD : COLOUR_PLAIN;
 }
 
+void run_record_print_title(json_object *run) {
+        const char *outcome = json_text(run, "outcome");
+
+        terminal_print(COLOUR_PLAIN, json_text(run, "type"));
+        (void) putchar(' ');
+        terminal_print(COLOUR_BOLD, json_text(run, "object"));
+        (void) putchar(' ');
+        terminal_print(COLOUR_PLAIN, json_text(run, "operation"));
+        (void) fputs(": ", stdout);
+        terminal_print(run_record_colour(run), *outcome ? outcome : json_text(run, "state"));
+        (void) putchar('\n');
+}
+
 /* "qemu" or "qemu.d/20-vlan": the end of the path is what tells, and a table cuts that off. */
 static const char *script_name(const char *path) {
         const char *name = strrchr(path, '/'), *folder = name;
@@ -101,14 +114,8 @@ static void print_span_and_id(const char *took, const char *span, json_object *r
 static void print_below_each_other(json_object *run, bool finished) {
         char when[WHEN_SIZE], span[WHEN_SIZE];
 
-        terminal_print(COLOUR_PLAIN, json_text(run, "type"));
-        (void) putchar(' ');
-        terminal_print(COLOUR_BOLD, json_text(run, "object"));
-        (void) putchar(' ');
-        terminal_print(COLOUR_PLAIN, json_text(run, "operation"));
-        (void) fputs(": ", stdout);
-        terminal_print(run_record_colour(run), json_text(run, finished ? "outcome" : "state"));
-        (void) fputs("\n  ", stdout);
+        run_record_print_title(run);
+        (void) fputs("  ", stdout);
         if (finished) {
                 (void) printf("%s, ", when_format(when, json_number(run, "started_at")));
                 print_span_and_id("took", when_format_span(span, json_number(run, "duration_usec")),

@@ -19,6 +19,9 @@ bool run_record_finished(json_object *run);
 /* Whether it failed, whatever that means for its object. */
 bool run_record_failed(json_object *run);
 
+/* Prints "qemu web-01 start: failed", or the state of one that has not ended. */
+void run_record_print_title(json_object *run);
+
 /*
  * Prints RUNS, an array, as JSON lines or as a table with NONE for an empty one. Of those that have
  * not ended people want to know other things than of those that have. Returns the exit status.

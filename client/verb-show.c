@@ -149,14 +149,7 @@ static void print_run(json_object *run) {
 
         terminal_print(run_record_colour(run), terminal_sign(SIGN_THERE));
         (void) putchar(' ');
-        terminal_print(COLOUR_PLAIN, json_text(run, "type"));
-        (void) putchar(' ');
-        terminal_print(COLOUR_PLAIN, json_text(run, "operation"));
-        (void) fputs(": ", stdout);
-        terminal_print(run_record_colour(run), *json_text(run, "outcome")
-                                                       ? json_text(run, "outcome")
-                                                       : json_text(run, "state"));
-        (void) putchar('\n');
+        run_record_print_title(run);
         print_field("Run", json_text(run, "run"));
         print_field("Object", json_text(run, "object"));
         print_field("Uuid", json_text(run, "uuid"));

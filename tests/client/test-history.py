@@ -46,7 +46,7 @@ class Table(HistoryTestCase):
         """What is shown of an id is enough to ask for it."""
         self.call_several()
         run = re.search(r" ([0-9a-f]{8}) qemu exited", self.history().text).group(1)
-        self.assertIn("● qemu start: failed", self.assert_done(self.virt_hooks("show", run)).text)
+        self.assertIn(f"● qemu {GUEST} start: failed", self.assert_done(self.virt_hooks("show", run)).text)
 
     def test_nothing(self):
         self.start()

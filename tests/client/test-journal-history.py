@@ -197,7 +197,7 @@ class Show(HistoryTestCase):
         self.services[-1].stop()
         self.start_logged()
         text, fields = self.shown(failed[:8])
-        self.assertEqual(text.split("\n")[0], "● qemu start: failed")
+        self.assertEqual(text.split("\n")[0], f"● qemu {GUEST} start: failed")
         self.assertEqual({name: fields[name] for name in ("Run", "Object", "Effect", "Reason", "Script", "Exit status", "Uuid")},
                          {"Run": failed, "Object": GUEST, "Effect": "abort", "Reason": "qemu exited with status 3",
                           "Script": f"{self.hooks}/qemu", "Exit status": "3", "Uuid": whole["uuid"]})
@@ -223,7 +223,7 @@ class Show(HistoryTestCase):
         for environment, fragment in (({}, "start virt-hooksd"), ({"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}, "bus")):
             result = self.show(self.ids()[0], **environment)
             self.assertEqual(result.status, 0)
-            self.assertIn("● qemu prepare: success\n", result.text)
+            self.assertIn(f"● qemu {GUEST} prepare: success\n", result.text)
             self.assertRegex(result.complaint, rf"\Avirt-hooks: [^\n]*{fragment}[^\n]*\n\Z")
 
     def test_words(self):
@@ -246,7 +246,7 @@ class Show(HistoryTestCase):
         self.send(self.run_entry(1, MESSAGE=evil, **{f"VIRT_HOOKS_{name}": evil for name in texts}))
         text, fields = self.shown("a", f"--directory={self.journal_directory()}")
         self.assertNotRegex(text, "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]")
-        self.assertEqual(text.count("a\\x1b[2J\\x9b1m\\u{202e}b"), len(texts) + 1)
+        self.assertEqual(text.count("a\\x1b[2J\\x9b1m\\u{202e}b"), len(texts) + 2)
 
     def test_unknown_and_ambiguous(self):
         self.start_logged()

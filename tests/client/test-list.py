@@ -134,7 +134,7 @@ class Show(RunsTestCase):
         self.start()
         run = self.call("qemu", GUEST, "release", domain(), extra="crashed")
         text, fields = self.show(run), self.fields(run)
-        self.assertEqual(text.split("\n")[0], "● qemu release: success")
+        self.assertEqual(text.split("\n")[0], f"● qemu {GUEST} release: success")
         known = self.get_run(run)
         self.assertEqual({key: fields[key] for key in ("Run", "Object", "Suboperation", "Extra", "Effect", "Uuid")},
                          {"Run": run, "Object": GUEST, "Suboperation": "end", "Extra": "crashed", "Effect": "proceed",
@@ -153,7 +153,7 @@ class Show(RunsTestCase):
         self.start()
         run = self.call("qemu", GUEST, "start", domain())
         text, fields = self.show(run), self.fields(run)
-        self.assertEqual(text.split("\n")[0], "● qemu start: killed")
+        self.assertEqual(text.split("\n")[0], f"● qemu {GUEST} start: killed")
         self.assertEqual((fields["Effect"], fields["Reason"]), ("abort", "qemu.d/10 was killed by signal 9"))
         self.assertIn("unexpected fatal signal 9", fields["Message"])
         self.assertIn(f"\n    {self.hooks}/qemu\n      exit status 3, ", text)
@@ -171,7 +171,7 @@ class Show(RunsTestCase):
         self.start()
         call = self.send()
         run = self.only_id()
-        self.assertEqual(self.show(run).split("\n")[0], "● qemu prepare: running")
+        self.assertEqual(self.show(run).split("\n")[0], f"● qemu {GUEST} prepare: running")
         self.assertEqual(self.fields(run)["Running now"], f"{self.hooks}/qemu (pid {self.get_run(run)['pid']})")
         self.assertRegex(self.fields(run)["So far"], rf"^{SPAN}$")
         self.assertNotIn("Took", self.fields(run))
@@ -182,7 +182,7 @@ class Show(RunsTestCase):
         calls = [self.send("prepare"), self.send("start")]
         run = self.listed()[1]["run"]
         fields = self.fields(run)
-        self.assertEqual(self.show(run).split("\n")[0], "● qemu start: waiting")
+        self.assertEqual(self.show(run).split("\n")[0], f"● qemu {GUEST} start: waiting")
         self.assertRegex(fields["Queued"], rf"^{DATE}$")
         self.finish(*calls)
 
