@@ -81,12 +81,15 @@ int main(int argc, char **argv) {
                 r = sd_bus_open_user(&bus);
         else
                 r = sd_bus_open_system(&bus);
+        if (r < 0) {
+                fprintf(stderr, "listen: the bus cannot be reached: %s\n",
+                        strerror(-r));
+                return 1;
+        }
         /* The first string is the sender. Without it anybody's signals get
          * here. */
-        if (r >= 0)
-                r = sd_bus_match_signal(bus, NULL, "org.virt.Hooks",
-                                        "/org/virt/Hooks", "org.virt.Hooks",
-                                        NULL, on_event, &listener);
+        r = sd_bus_match_signal(bus, NULL, "org.virt.Hooks", "/org/virt/Hooks",
+                                "org.virt.Hooks", NULL, on_event, &listener);
         while (r >= 0) {
                 r = sd_bus_process(bus, NULL);
                 if (r == 0)

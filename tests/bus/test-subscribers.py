@@ -92,12 +92,17 @@ class Python(Subscriber, HooksTestCase):
         return [sys.executable, "-B", os.path.join(EXAMPLES, "listen.py")]
 
 
+def build_listen(test):
+    """The command of the subscriber in C."""
+    flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libsystemd"], check=True, capture_output=True, encoding="utf-8")
+    subprocess.run([*c_compiler(), "-Wall", "-Werror", "-o", test.path("listen"), os.path.join(EXAMPLES, "listen.c"),
+                    *flags.stdout.split()], check=True)
+    return [test.path("listen")]
+
+
 class C(Subscriber, HooksTestCase):
     def command(self):
-        flags = subprocess.run(["pkg-config", "--cflags", "--libs", "libsystemd"], check=True, capture_output=True, encoding="utf-8")
-        subprocess.run([*c_compiler(), "-Wall", "-Werror", "-o", self.path("listen"), os.path.join(EXAMPLES, "listen.c"),
-                        *flags.stdout.split()], check=True)
-        return [self.path("listen")]
+        return build_listen(self)
 
 
 def manual(title, end):
@@ -148,8 +153,16 @@ class MatchRules(HooksTestCase):
 
 
 class NoBus(HooksTestCase):
+    """Where there is no bus, a line says so."""
+
+    def test_c(self):
+        for option, variable in ((), "DBUS_SYSTEM_BUS_ADDRESS"), (("--session",), "DBUS_SESSION_BUS_ADDRESS"):
+            done = subprocess.run([*build_listen(self), *option], encoding="utf-8", timeout=20 * FACTOR, capture_output=True, check=False,
+                                  env=self.client_environment() | {variable: f"unix:path={self.directory}/nobody"})
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertEqual(done.stderr, "listen: the bus cannot be reached: No such file or directory\n")
+
     def test_python(self):
-        """Where there is no bus, a line says so."""
         nobody = f"unix:path={self.directory}/nobody"
         for program, buses in (("listen.py", {"DBUS_SYSTEM_BUS_ADDRESS": nobody}),
                                ("notify.py", {"DBUS_SYSTEM_BUS_ADDRESS": nobody}),
