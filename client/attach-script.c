@@ -28,7 +28,7 @@ int attach_script_check_safety(const AttachMove *move, const char *path) {
 }
 
 /* A script that has the path of TYPE.d in it would look in vain where that was. */
-static int check_text(const AttachMove *move, HookType type, const char *path) {
+static int check_text(AttachMove *move, HookType type, const char *path) {
         _cleanup_free_ char *whole = attach_path(move->root, path), *command = NULL;
         _cleanup_free_ char *name = text_format("%s.d", hook_type_to_string(type));
         _cleanup_free_ char *folder = name ? attach_join(move->from, name) : NULL;
@@ -47,21 +47,28 @@ static int check_text(const AttachMove *move, HookType type, const char *path) {
         for (const char *p = path + strlen(move->from) + 1; (p = strchr(p, '/')); p++)
                 levels++;
         command = script_text_command(whole, move->from, levels, move->to);
-        return command ? refuse("%s has in line %u the path of %s, which moves, or of what it is "
-                                "in; this lets it look elsewhere: %s",
-                                whole, line, folder, command)
-                       : -ENOMEM;
+        if (!command)
+                return -ENOMEM;
+        complain("%s has in line %u the path of %s, which moves, or of what it is in; this lets it "
+                 "look elsewhere: %s",
+                 whole, line, folder, command);
+        move->refused = true;
+        return 0;
+}
+
+static int by_name(const FTSENT **a, const FTSENT **b) {
+        return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
 /* The same for all executable files in the folder PATH and below. */
-static int check_texts(const AttachMove *move, HookType type, const char *path) {
+static int check_texts(AttachMove *move, HookType type, const char *path) {
         _cleanup_free_ char *whole = attach_path(move->root, path);
         char *const folders[] = { whole, NULL };
         const FTSENT *entry;
         FTS *tree;
         int r = 0;
 
-        tree = whole ? fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, NULL) : NULL;
+        tree = whole ? fts_open(folders, FTS_PHYSICAL | FTS_NOCHDIR, by_name) : NULL;
         if (!tree)
                 return -ENOMEM;
         while (r >= 0 && (entry = fts_read(tree)))
@@ -113,14 +120,13 @@ static int check_scripts(const AttachMove *move, const char *folder, bool *found
         return n < 0 ? n : r;
 }
 
-int attach_script_check(const AttachMove *move, HookType type, const char *path, bool *found) {
+int attach_script_check(AttachMove *move, HookType type, const char *path, bool *found) {
         int r = check_script(move, path, found);
 
         return r < 0 ? r : check_text(move, type, path);
 }
 
-int attach_script_check_folder(const AttachMove *move, HookType type, const char *path,
-                               bool *found) {
+int attach_script_check_folder(AttachMove *move, HookType type, const char *path, bool *found) {
         int r = check_scripts(move, path, found);
 
         return r < 0 ? r : check_texts(move, type, path);

@@ -478,6 +478,8 @@ static int plan_all(Planner *planner) {
         for (HookType type = 0; type < HOOK_TYPE_MAX && r >= 0; type++)
                 if (task->wanted[type])
                         r = plan_type(planner, type);
+        if (r >= 0 && planner->move.refused)
+                r = -EEXIST;
         if (r >= 0 && (planner->first.n > 0 || planner->main.n > 0 || planner->last.n > 0)) {
                 r = check_both_folders(planner);
                 if (r >= 0)

@@ -442,6 +442,20 @@ class Refused(AttachTestCase):
                 os.unlink(script.replace(self.libvirt, self.own))
                 self.done("detach")
 
+    def test_path_in_many_scripts(self):
+        """All are told of at once."""
+        names = ("lxc.d/10-x", "qemu", "qemu.d/10-x", "qemu.d/db/release/end/a", "qemu.d/web/prepare/begin/a", "qemu.d/web/prepare/begin/b")
+        scripts = [self.libvirts(name, f"#!/bin/sh\n. {LIBVIRT}/{name.split('/')[0].removesuffix('.d')}.d/lib\n") for name in names]
+        self.libvirts("qemu.d/web/release/end/a")
+        before = self.state()
+        result = self.run_verb("attach")
+        self.assertEqual((result.status, result.text, self.state()), (TROUBLE, "", before))
+        told = result.complaint.splitlines()
+        self.assertEqual(sorted(line.split()[1] for line in told), scripts)
+        for line in told:
+            subprocess.run(["sh", "-c", line.partition("look elsewhere: ")[2]], check=True)
+        self.done("attach")
+
     def test_path_in_a_comment(self):
         """It is the place where the script was to be put, in the scripts that many have."""
         comment = f"# Copy this file to {LIBVIRT}, make sure it's called qemu.\n\t# Add hooks in {LIBVIRT}/qemu.d/vm_name.\n"
