@@ -38,7 +38,7 @@ static char *rename_command(const Subject *subject, const char *name) {
                 return NULL;
         return access(path, F_OK) < 0
                        ? text_format("mv %s %s", subject->word, word)
-                       : text_format("mv %s/* %s/ && rmdir %s", subject->word, word, subject->word);
+                       : text_format("mv -n %s/* %s/ && rmdir %s", subject->word, word, subject->word);
 }
 
 static void check_operation_name(DispatchedCheck *check, const Subject *subject) {

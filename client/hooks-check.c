@@ -201,7 +201,7 @@ static char *move_command(const HooksCheck *check, const ActiveScript *script) {
         if (access(same, F_OK) == 0) /* another version of it, most likely */
                 return text_format("rm the one that is out of date: %s or %s", script_word,
                                    same_word);
-        return text_format("mkdir -p %s && mv %s %s", word, script_word, word);
+        return text_format("mkdir -p %s && mv -n %s %s", word, script_word, word);
 }
 
 /* SCRIPT does not run: an earlier folder serves its type, or its place is taken by the forwarder.
@@ -335,8 +335,8 @@ static char *rename_command(HooksCheck *check, const Subject *subject, bool is_f
                 return text_format("mv %s %s", subject->word, word);
         }
         if (is_folder)
-                return text_format("mv %s/* %s/", subject->word, word);
-        return text_format("mkdir -p %s.d && mv %s %s.d/", word, subject->word, word);
+                return text_format("mv -n %s/* %s/", subject->word, word);
+        return text_format("mkdir -p %s.d && mv -n %s %s.d/", word, subject->word, word);
 }
 
 /* An executable file that no hook is called like. */

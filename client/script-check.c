@@ -84,7 +84,7 @@ static void check_directory(const Subject *subject, bool in_folder, Findings *fi
 
         if (in_folder) {
                 findings_add(findings, subject, "directory",
-                             text_format("for a script that runs for all: mv %s/FILE %s",
+                             text_format("for a script that runs for all: mv -n %s/FILE %s",
                                          subject->word, parent ? parent : ""),
                              "it is a folder in a .d folder, and what lies in it does not run");
                 return;
@@ -92,7 +92,7 @@ static void check_directory(const Subject *subject, bool in_folder, Findings *fi
         proper = text_format("%s.d", subject->path);
         findings_add(findings, subject, "directory",
                      proper && access(proper, F_OK) == 0
-                             ? text_format("mv %s/* %s.d/ && rmdir %s", subject->word,
+                             ? text_format("mv -n %s/* %s.d/ && rmdir %s", subject->word,
                                            subject->word, subject->word)
                              : text_format("mv %s %s.d", subject->word, subject->word),
                      "it is a folder, where a script should be; that of its scripts is "

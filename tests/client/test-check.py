@@ -12,9 +12,11 @@ import subprocess
 import unittest
 
 from folder import IS_ROOT, NOBODY, TOP_SRCDIR, TROUBLE, USAGE, VIRT_HOOKS, FolderTestCase, become_nobody
+from buses import read_text
 import tap
 
 SH = "#!/bin/sh\nexit 0\n"
+DISPATCHER = '#!/bin/sh\nfor hook in "$(dirname "$0")/qemu.d/$1/$2/$3"/*; do\n\t"$hook" "$@" || exit\ndone\n'
 DOCUMENT = "<domain><name>web-01</name><uuid>5c1b3b7e-7f0e-4a5e-9a52-0d2f3f0c9b11</uuid></domain>"
 
 
@@ -138,7 +140,7 @@ class Healthy(CheckTestCase):
         self.script("qemu.d/10-late", directory=libvirts)
         finding, = self.check(own, libvirts)
         self.assertEqual((finding["path"], finding["kind"]), (f"{libvirts}/qemu.d/10-late", "beside-forwarder"))
-        self.assertEqual(finding["remedy"], f"mkdir -p {own}/qemu.d/ && mv {libvirts}/qemu.d/10-late {own}/qemu.d/")
+        self.assertEqual(finding["remedy"], f"mkdir -p {own}/qemu.d/ && mv -n {libvirts}/qemu.d/10-late {own}/qemu.d/")
         os.unlink(self.path("virt-hooks-forward"))
         self.assertIn(("libvirts/qemu", "dangling-link"), self.kinds(own, libvirts))
 
@@ -161,7 +163,7 @@ class Dispatched(CheckTestCase):
 
     def setUp(self):
         super().setUp()
-        self.script("qemu", '#!/bin/sh\nfor hook in "$(dirname "$0")/qemu.d/$1/$2/$3"/*; do\n\t"$hook" "$@" || exit\ndone\n')
+        self.script("qemu", DISPATCHER)
 
     def test_all_is_well(self):
         for name in ("web-01/prepare/begin/10-x", "web-01/release/end/10-x", "web-01/started/begin", "db/stopped/x", "lib/common/x",
@@ -678,6 +680,21 @@ class Names(CheckTestCase):
             self.assert_fine()
             self.assertEqual(self.virt_hooks("check", self.hooks).text, f"All is well: {len(names)} scripts in {self.hooks}.\n")
             shutil.rmtree(self.hooks)
+
+    def test_remedies_overwrite_nothing(self):
+        """What has the same name already may be the better one."""
+        for name, there in (("qemu.sh", "qemu.d/qemu.sh"), ("libxl/10-x", "libxl.d/10-x"), ("Network.d/10-x", "network.d/10-x"),
+                            ("qemu.d/web-01/relase/10-x", "qemu.d/web-01/release/10-x"),
+                            ("qemu.d/web-01/prepare/end/10-x", "qemu.d/web-01/prepare/begin/10-x")):
+            with self.subTest(name=name):
+                self.script("qemu", DISPATCHER)
+                for path in (name, there):
+                    self.script(path, f"#!/bin/sh\n: in {os.path.dirname(path)}\n")
+                finding, = self.check()
+                subprocess.run(["sh", "-c", finding["remedy"]], stderr=subprocess.DEVNULL, check=False)
+                self.assertIn(f": in {os.path.dirname(there)}\n", read_text(self.hook(there)))
+                self.assertTrue(os.path.exists(self.hook(name)))
+                shutil.rmtree(self.hooks)
 
     def test_a_name_that_resembles_none(self):
         self.script("backup-guests")
