@@ -45,8 +45,7 @@ static const char *current(const Walk *walk) {
         return *walk->here ? walk->here : "/";
 }
 
-/* A link may lead past the same folder again. */
-static bool is_known(const SafePathProblems *problems, const SafePathProblem *problem) {
+bool safe_path_has_problem(const SafePathProblems *problems, const SafePathProblem *problem) {
         for (size_t i = 0; i < problems->n; i++)
                 if (streq(problems->problems[i].path, problem->path) &&
                     streq(problems->problems[i].problem, problem->problem))
@@ -78,7 +77,8 @@ static int add_problem(Walk *walk, const char *command, const char *format, ...)
                 problem_clear(&problem);
                 return -ENOMEM;
         }
-        if (problems->n >= PROBLEMS_MAX || is_known(problems, &problem)) {
+        /* A link may lead past the same folder again. */
+        if (problems->n >= PROBLEMS_MAX || safe_path_has_problem(problems, &problem)) {
                 problem_clear(&problem);
                 return 0;
         }

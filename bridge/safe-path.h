@@ -6,6 +6,7 @@
  * must not be anybody else's to write.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What is wrong with a path, and where. */
@@ -21,6 +22,9 @@ typedef struct SafePathProblems {
 } SafePathProblems;
 
 void safe_path_problems_clear(SafePathProblems *problems);
+
+/* Whether PROBLEM is one of PROBLEMS. */
+bool safe_path_has_problem(const SafePathProblems *problems, const SafePathProblem *problem);
 
 /*
  * Looks at the file at PATH (absolute), at every directory above it and at every symbolic link on

@@ -8,6 +8,7 @@
 #include "dispatched-check.h"
 
 #include <dirent.h>
+#include <stdio.h>
 
 #include "hook-name.h"
 #include "safe-path.h"
@@ -18,8 +19,8 @@
 #define LEVELS 4U
 
 typedef struct DispatchedCheck {
-        const Subject *top;
         bool strict;
+        SafePathProblems above; /* those of the .d folder, which have been told */
         Findings *findings;
         bool failed; /* memory was short */
 } DispatchedCheck;
@@ -30,15 +31,19 @@ static const char *name_of(const Subject *subject) {
 
 /* Nothing runs from the folder at SUBJECT, which should have been called NAME. */
 static char *rename_command(const Subject *subject, const char *name) {
-        _cleanup_free_ char *path = text_format("%.*s%s", (int) (name_of(subject) - subject->path),
-                                                subject->path, name);
-        _cleanup_free_ char *word = path ? text_shell_word(path) : NULL;
+        _cleanup_free_ char *path = NULL, *word = NULL;
 
+        if (asprintf(&path, "%.*s%s", (int) (name_of(subject) - subject->path), subject->path,
+                     name) < 0) {
+                path = NULL;
+                return NULL;
+        }
+        word = text_shell_word(path);
         if (!word)
                 return NULL;
-        return access(path, F_OK) < 0
-                       ? text_format("mv %s %s", subject->word, word)
-                       : text_format("mv -n %s/* %s/ && rmdir %s", subject->word, word, subject->word);
+        return access(path, F_OK) < 0 ? text_format("mv %s %s", subject->word, word)
+                                      : text_format("mv -n %s/* %s/ && rmdir %s", subject->word,
+                                                    word, subject->word);
 }
 
 static void check_operation_name(DispatchedCheck *check, const Subject *subject) {
@@ -68,18 +73,16 @@ static bool check_suboperation_name(DispatchedCheck *check, const Subject *subje
         return false;
 }
 
-/* What is above the folder has been looked at. */
 static void check_safety(DispatchedCheck *check, const Subject *subject) {
         SafePathProblems problems;
-        size_t n = strlen(check->top->path);
 
-        if (safe_path_find_problems(subject->path, &problems) <= 0)
+        if (!check->strict || safe_path_find_problems(subject->path, &problems) <= 0)
                 return; /* short memory has been short before, or will be soon */
         for (size_t i = 0; i < problems.n; i++) {
                 const SafePathProblem *p = &problems.problems[i];
                 _cleanup_free_ char *word = text_shell_word(p->path);
 
-                if (strncmp(p->path, check->top->path, n) != 0)
+                if (safe_path_has_problem(&check->above, p))
                         continue;
                 findings_add(check->findings, &(Subject){ p->path, word, subject->type }, "unsafe",
                              strdup(p->remedy ? p->remedy : "mend the path"),
@@ -92,8 +95,7 @@ static void check_safety(DispatchedCheck *check, const Subject *subject) {
 static void check_file(DispatchedCheck *check, const Subject *subject) {
         struct stat st;
 
-        if (script_check(subject, true, false, check->findings, &st) == SCRIPT_ACTIVE &&
-            check->strict)
+        if (script_check(subject, true, false, check->findings, &st) == SCRIPT_ACTIVE)
                 check_safety(check, subject);
 }
 
@@ -121,17 +123,23 @@ static void look_at(DispatchedCheck *check, const Subject *subject, const HookOp
 static void look_into(DispatchedCheck *check, const Subject *folder, const HookOperation *operation,
                       unsigned level) {
         struct dirent **entries = NULL;
-        int n = level < LEVELS ? scandir(folder->path, &entries, NULL, alphasort) : 0;
+        int n;
 
+        if (level >= LEVELS)
+                return;
+        check_safety(check, folder);
+        n = scandir(folder->path, &entries, NULL, alphasort);
         if (n < 0 && errno == ENOMEM)
                 check->failed = true;
         else if (n < 0)
                 findings_add_unreadable(check->findings, folder, "listed", errno);
         for (int i = 0; i < n; i++) {
                 const char *name = entries[i]->d_name;
-                _cleanup_free_ char *path = text_format("%s/%s", folder->path, name);
-                _cleanup_free_ char *word = path ? text_shell_word(path) : NULL;
+                _cleanup_free_ char *path = NULL, *word = NULL;
 
+                if (asprintf(&path, "%s/%s", folder->path, name) < 0)
+                        path = NULL;
+                word = path ? text_shell_word(path) : NULL;
                 if (!word)
                         check->failed = true;
                 else if (!streq(name, ".") && !streq(name, ".."))
@@ -142,8 +150,13 @@ static void look_into(DispatchedCheck *check, const Subject *folder, const HookO
 }
 
 int dispatched_check(const Subject *folder, bool strict, Findings *findings) {
-        DispatchedCheck check = { .top = folder, .strict = strict, .findings = findings };
+        DispatchedCheck check = { .strict = strict, .findings = findings };
+        _cleanup_free_ char *above =
+                strndup(folder->path, (size_t) (name_of(folder) - folder->path));
 
+        if (!above || (strict && safe_path_find_problems(above, &check.above) < 0))
+                return -ENOMEM;
         look_into(&check, folder, hook_operation_find(folder->type, name_of(folder)), 0);
+        safe_path_problems_clear(&check.above);
         return check.failed ? -ENOMEM : 0;
 }

@@ -216,6 +216,39 @@ class Dispatched(CheckTestCase):
         os.chmod(script, 0o777)
         self.assert_fine(self.hooks, self.config("Ownership=libvirt"))
 
+    def test_unsafe_behind_links(self):
+        """What is above the .d folder has been told, but not where a link in it leads."""
+        script = self.script("10-x", directory=self.make_directory("elsewhere"))
+        for name in ("qemu.d/web-01/prepare/begin/10-x", "qemu.d/db/start"):
+            os.makedirs(os.path.dirname(self.hook(name)))
+        self.link(script, "qemu.d/web-01/prepare/begin/10-x")
+        self.link(os.path.dirname(script), "qemu.d/db/start")
+        self.assert_fine()
+        for path in (script, os.path.dirname(script)):
+            with self.subTest(path=path):
+                os.chmod(path, 0o777)
+                finding, = self.check()
+                self.assertEqual((finding["path"], finding["kind"]), (path, "unsafe"))
+                self.assert_mended(finding)
+        os.chmod(self.hook("qemu.d"), 0o777)
+        self.assertIn("refuses", self.assert_one("qemu.d", "unsafe")["problem"])
+
+    def test_unsafe_and_empty(self):
+        """Whoever puts a script there has root's rights."""
+        os.makedirs(self.hook("qemu.d/web-01/prepare/begin"))
+        for name in ("qemu.d/web-01", "qemu.d/web-01/prepare/begin"):
+            with self.subTest(name=name):
+                os.chmod(self.hook(name), 0o777)
+                self.assert_mended(self.assert_one(name, "unsafe"))
+
+    def test_names_of_any_bytes(self):
+        folder = os.fsencode(self.hook("qemu.d")) + b"/\xff/prepare"
+        os.makedirs(folder)
+        with open(folder + b"/\xfe", "wb"):
+            pass
+        self.assertEqual({(finding["path"], finding["kind"]) for finding in self.check()},
+                         {(self.hook("qemu.d/\ufffd/prepare/\ufffd"), kind) for kind in ("not-executable", "empty")})
+
     def test_links_in_a_circle(self):
         os.makedirs(self.hook("qemu.d/web-01/prepare"))
         self.link(".", "qemu.d/web-01/prepare/begin")
