@@ -13,6 +13,7 @@
 #include "hook-name.h"
 #include "safe-path.h"
 #include "script-check.h"
+#include "script-text.h"
 #include "text.h"
 
 /* OBJECT, OPERATION, SUBOPERATION, and one of a script's own. Links may lead in circles. */
@@ -46,10 +47,24 @@ static char *rename_command(const Subject *subject, const char *name) {
                                                     word, subject->word);
 }
 
+static bool has(const Subject *folder, const char *name) {
+        _cleanup_free_ char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", folder->path, name) < 0)
+                path = NULL;
+        return path && access(path, F_OK) == 0;
+}
+
+/* Whether something in the folder at SUBJECT was meant to run: it may as well be called "state". */
+static bool has_scripts(const Subject *subject) {
+        return has(subject, "begin") || has(subject, "end") ||
+               script_text_any_executable(subject->path, NULL, NULL);
+}
+
 static void check_operation_name(DispatchedCheck *check, const Subject *subject) {
         const HookOperation *meant = hook_name_resembles_operation(subject->type, name_of(subject));
 
-        if (meant)
+        if (meant && has_scripts(subject))
                 findings_add(check->findings, subject, "unknown-operation",
                              rename_command(subject, meant->name),
                              "no operation of %s has this name, so nothing in it runs; did you "
@@ -142,7 +157,7 @@ static void look_into(DispatchedCheck *check, const Subject *folder, const HookO
                 word = path ? text_shell_word(path) : NULL;
                 if (!word)
                         check->failed = true;
-                else if (!streq(name, ".") && !streq(name, ".."))
+                else if (*name != '.')
                         look_at(check, &(Subject){ path, word, folder->type }, operation, level);
                 free(entries[i]);
         }

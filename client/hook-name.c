@@ -42,8 +42,13 @@ bool hook_name_is_data(const char *name) {
                 ".conf", ".cfg",  ".ini", ".env", ".txt", ".md",  ".rst",
                 ".json", ".yaml", ".yml", ".xml", ".log", ".csv", NULL,
         };
+        static const char *const starts[] = { "README", "LICENSE", "LICENCE", "COPYING",
+                                              "Makefile" };
 
-        return *name == '.' || strncasecmp(name, "README", 6) == 0 || ends_with_any(name, ends);
+        for (size_t i = 0; i < ELEMENTS(starts); i++)
+                if (strncasecmp(name, starts[i], strlen(starts[i])) == 0)
+                        return true;
+        return *name == '.' || ends_with_any(name, ends);
 }
 
 /* The next run of letters and digits at *P, in lower case. Returns false where there is none. */

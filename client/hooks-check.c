@@ -100,16 +100,31 @@ static void check_twice(HooksCheck *check, const Subject *subject, const struct 
         }
 }
 
+static bool is_folder(const char *path) {
+        struct stat st;
+
+        return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+/* Whether the script at PATH speaks of FOLDER, a .d folder, or makes its name of its own. */
+static bool looks_into(const char *path, const char *folder) {
+        static const char *const own[] = { "$0.d", "${0}.d", "$0\".d", "${0}\".d" };
+
+        for (size_t i = 0; i < ELEMENTS(own); i++)
+                if (script_text_has(path, own[i]))
+                        return true;
+        return script_text_has(path, folder);
+}
+
 /* A folder in a .d folder that a script takes care of: many have one for each guest. */
 static bool is_dispatched(const HooksCheck *check, const Subject *subject) {
         _cleanup_free_ char *folder = text_format("%s.d", hook_type_to_string(subject->type));
-        struct stat st;
 
-        if (!folder || stat(subject->path, &st) < 0 || !S_ISDIR(st.st_mode))
+        if (!folder || !is_folder(subject->path))
                 return false;
         for (size_t i = 0; i < check->n_active; i++)
                 if (check->active[i].type == subject->type &&
-                    mentions(check->active[i].path, folder))
+                    looks_into(check->active[i].path, folder))
                         return true;
         return false;
 }
@@ -149,6 +164,8 @@ static void check_candidate(HooksCheck *check, HookType type, const Candidate *c
                 check->failed = true;
                 return;
         }
+        if (in_folder && strchr(candidate->name, '/')[1] == '.' && is_folder(candidate->path))
+                return; /* a repository's, or that of an editor */
         if (in_folder && is_dispatched(check, &subject)) {
                 if (dispatched_check(&subject, strict, check->findings) < 0)
                         check->failed = true;
@@ -302,21 +319,6 @@ static bool is_used(const HooksCheck *check, const char *name, const struct stat
         return false;
 }
 
-static bool has_executable(const char *folder) {
-        DIR *directory = opendir(folder);
-        const struct dirent *entry;
-        bool found = false;
-        struct stat st;
-
-        if (!directory)
-                return false;
-        while (!found && (entry = readdir(directory)))
-                found = fstatat(dirfd(directory), entry->d_name, &st, 0) == 0 &&
-                        S_ISREG(st.st_mode) && (st.st_mode & 0111);
-        (void) closedir(directory);
-        return found;
-}
-
 /* The command that gives the file or folder at SUBJECT the name that it was meant to have. */
 static char *rename_command(HooksCheck *check, const Subject *subject, bool is_folder) {
         bool *promised = &check->promised[subject->type][is_folder];
@@ -372,7 +374,8 @@ static void check_other(HooksCheck *check, const Subject *subject) {
         if (S_ISREG(st.st_mode) && (st.st_mode & 0111))
                 add_other_file(check, subject, name);
         else if (S_ISDIR(st.st_mode) && n > 2 && strcasecmp(name + n - 2, ".d") == 0 &&
-                 subject->type != HOOK_TYPE_INVALID && has_executable(subject->path))
+                 subject->type != HOOK_TYPE_INVALID &&
+                 script_text_any_executable(subject->path, NULL, NULL))
                 findings_add(check->findings, subject, "unknown-name",
                              rename_command(check, subject, true),
                              "nothing in it runs, for no folder of hooks has this name; did you "

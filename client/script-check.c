@@ -17,6 +17,7 @@
 #include "paths.h"
 #include "safe-path.h"
 #include "script-syntax.h"
+#include "script-text.h"
 #include "text.h"
 
 /* The command that takes the forwarder away from SUBJECT: detach works in one folder of this
@@ -82,6 +83,8 @@ static char *parent_word(const Subject *subject) {
 static void check_directory(const Subject *subject, bool in_folder, Findings *findings) {
         _cleanup_free_ char *parent = parent_word(subject), *proper = NULL;
 
+        if (in_folder && script_text_is_used(subject->path, true))
+                return;
         if (in_folder) {
                 findings_add(findings, subject, "directory",
                              text_format("for a script that runs for all: mv -n %s/FILE %s",
@@ -133,12 +136,14 @@ static bool looks_executable(const char *path) {
                                                       4) == 0);
 }
 
-/* A file in a .d folder that nobody means to run: it was put aside, or is a text or settings. */
+/* A file in a .d folder that nobody means to run: it was put aside, is a text or settings, or is
+ * read by those that run. */
 static bool is_nobodys_business(const Subject *subject) {
         const char *name = strrchr(subject->path, '/') + 1;
 
         return hook_name_is_backup(name) ||
-               (hook_name_is_data(name) && !looks_executable(subject->path));
+               (hook_name_is_data(name) && !looks_executable(subject->path)) ||
+               script_text_is_used(subject->path, false);
 }
 
 ScriptVerdict script_check(const Subject *subject, bool in_folder, bool strict, Findings *findings,

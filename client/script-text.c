@@ -8,7 +8,9 @@
 #include "script-text.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "script-syntax.h"
 #include "text.h"
@@ -116,6 +118,75 @@ unsigned script_text_speaks_of(const char *path, const char *folder, const char 
                 line = stop + 1;
         }
         return 0;
+}
+
+/* Whether "." or "source" is a word between START and END. */
+static bool has_reading_word(const char *start, const char *end) {
+        while (start < end) {
+                const char *word = start + strspn(start, " \t;&|({");
+                size_t n = strcspn(word, " \t");
+
+                if (word + n < end &&
+                    ((n == 1 && *word == '.') || (n == 6 && strncmp(word, "source", n) == 0)))
+                        return true;
+                start = word + (n > 0 ? n : 1);
+        }
+        return false;
+}
+
+/* Whether the script at PATH reads a file whose path ends with ELEMENT, which begins with '/'. */
+static bool reads(const char *path, const char *element) {
+        _cleanup_free_ char *script = NULL;
+        size_t n = script_text_read(path, &script);
+        const char *p = script;
+
+        while (n > 0 && (p = strstr(p, element))) {
+                const char *start = p;
+
+                while (start > script && start[-1] != '\n')
+                        start--;
+                p += strlen(element);
+                if ((*p == '\0' || !goes_on(*p)) && has_reading_word(start, p))
+                        return true;
+        }
+        return false;
+}
+
+bool script_text_any_executable(const char *folder, ScriptUses *uses, const char *text) {
+        DIR *directory = opendir(folder);
+        const struct dirent *entry;
+        bool found = false;
+        struct stat st;
+
+        while (directory && !found && (entry = readdir(directory))) {
+                _cleanup_free_ char *path = NULL;
+
+                if (fstatat(dirfd(directory), entry->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
+                    !(st.st_mode & 0111))
+                        continue;
+                if (asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
+                        path = NULL;
+                found = path && (!uses || uses(path, text));
+        }
+        if (directory)
+                (void) closedir(directory);
+        return found;
+}
+
+bool script_text_is_used(const char *path, bool is_folder) {
+        const char *name = strrchr(path, '/');
+        _cleanup_free_ char *folder = strndup(path, (size_t) (name - path)), *above = NULL;
+        _cleanup_free_ char *element = NULL;
+        ScriptUses *uses = is_folder ? script_text_has : reads;
+
+        if (asprintf(&above, "%s/..", folder ? folder : "") < 0)
+                above = NULL;
+        if (asprintf(&element, "%s%s", name, is_folder ? "/" : "") < 0)
+                element = NULL;
+        if (!folder || !above || !element)
+                return false;
+        return script_text_any_executable(folder, uses, element) ||
+               script_text_any_executable(above, uses, element);
 }
 
 static Language language_of_file(const char *path) {

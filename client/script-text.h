@@ -24,6 +24,19 @@ bool script_text_has(const char *path, const char *text);
  */
 unsigned script_text_speaks_of(const char *path, const char *folder, const char *name);
 
+typedef bool ScriptUses(const char *path, const char *text);
+
+/* Whether FOLDER has an executable file, and where USES is not NULL one for whose path it is true.
+ */
+bool script_text_any_executable(const char *folder, ScriptUses *uses, const char *text);
+
+/*
+ * Whether a script beside the file or folder at PATH, or in the folder above, makes use of it:
+ * reads the file as a shell does, which need not be executable for that, or has a path through the
+ * folder.
+ */
+bool script_text_is_used(const char *path, bool is_folder);
+
 /*
  * The command that has the script PATH no longer speak of FOLDER: if it is for a shell it finds the
  * same from its own place, LEVELS folders below FOLDER, else it speaks of TO. Ownership: the caller

@@ -173,6 +173,25 @@ class Dispatched(CheckTestCase):
             self.script(f"qemu.d/{name}", mode=0o644, content="text\n")
         self.assert_fine()
 
+    def test_ways_to_look_into_a_folder(self):
+        self.script("qemu.d/web-01/prepare/begin/10-x")
+        for content in ('#!/bin/sh\nexec "$0.d/$1/$2/$3/10-x"\n', '#!/bin/sh\nexec "${0}.d/$1/$2/$3/10-x"\n',
+                        '#!/bin/sh\nexec "$0".d/"$1/$2/$3/10-x"\n',
+                        '#!/usr/bin/python3\nimport os, sys\nprint(os.path.join(os.path.dirname(__file__), "qemu.d", *sys.argv[1:]))\n'):
+            with self.subTest(content=content):
+                self.script("qemu", content)
+                self.assert_fine()
+
+    def test_what_else_lies_there(self):
+        """What a script reads, a repository, and what only its name makes look like an operation."""
+        self.script("qemu.d/web-01/prepare/begin/10-x", "#!/bin/sh\ncd /etc/libvirt/hooks/qemu.d/$1/$2/$3 && . ./common.sh")
+        for name in ("web-01/prepare/begin/common.sh", "web-01/state/x", ".git/hooks/pre-push.sample", ".git/start/x", "web-01/start/.x.sh"):
+            self.script(f"qemu.d/{name}", mode=0o644, content="x=1\n")
+        os.chmod(self.hook("qemu.d/.git"), 0o775)
+        self.assert_fine()
+        self.script("qemu.d/web-01/prepare/begin/10-x", "#!/bin/sh\n: /common.sh\n")
+        self.assertEqual({kind for _, kind in self.kinds()}, {"not-executable", "no-interpreter-line"})
+
     def test_not_executable(self):
         for name in ("qemu.d/web-01/prepare/begin/10-x", "qemu.d/web-01/started", "qemu.d/start/web-01"):
             self.script(name, mode=0o644)
@@ -293,6 +312,19 @@ class Files(CheckTestCase):
         self.script("qemu.d/web-01/10-x")
         finding = self.assert_one("qemu.d/web-01", "directory")
         self.assertEqual(finding["remedy"].rpartition(" ")[2], self.hook("qemu.d/"))
+
+    def test_what_scripts_of_a_folder_read(self):
+        """It runs with those that read it, and not by itself."""
+        self.script("qemu", '#!/bin/bash\nsource /etc/libvirt/hooks/qemu.d/all.sh\n')
+        self.script("qemu.d/10-x", '#!/bin/sh\n[ -e "${0%/*}/x.sh" ] && . "${0%/*}/x.sh"\n"${0%/*}/lib/run"\n')
+        for name in ("all.sh", "x.sh", "lib/run", ".git/config", "LICENSE"):
+            self.script(f"qemu.d/{name}", mode=0o644, content="x=1\n")
+        self.assert_fine()
+        self.script("qemu.d/10-x", '#!/bin/sh\n. "${0%/*}/x.sh.conf"\n"${0%/*}/x.sh"\n')
+        self.script("qemu")
+        kinds = {(os.path.basename(path), kind) for path, kind in self.kinds()}
+        self.assertEqual(kinds, {("lib", "directory"), *((name, kind) for name in ("all.sh", "x.sh")
+                                                         for kind in ("not-executable", "no-interpreter-line"))})
 
     def test_folder_in_a_folder_that_a_script_looks_into(self):
         self.script("qemu", '#!/bin/sh\nexec "$(dirname "$0")/qemu.d/$1/$2/$3"\n')
