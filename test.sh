@@ -160,6 +160,8 @@ install_and_uninstall() {
         local hooks=$work/destdir/usr/local/etc/libvirt/hooks
         (umask 077 && make -C "$work/gcc" install DESTDIR="$work/destdir") && mkdir -p "$hooks" &&
                 follow_links "$work/destdir/usr/local/share/doc/virt-hooks" &&
+                diff -r -x polkit "$work/source/examples" "$work/destdir/usr/local/share/doc/virt-hooks/examples" &&
+                [ -x "$work/destdir/usr/local/share/doc/virt-hooks/examples/hooks/network" ] &&
                 [ "$(stat -c %a "$work"/destdir/usr/local/etc/virt-hooks{,/hooks,/virt-hooks.conf.d} | sort -u)" = 755 ] &&
                 printf '#!/bin/sh\n' >"$hooks/qemu" && chmod +x "$hooks/qemu" &&
                 "$work/destdir/usr/local/bin/virt-hooks" attach --root="$work/destdir" && [ -L "$hooks/qemu" ] &&
