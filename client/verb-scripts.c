@@ -29,6 +29,25 @@ static void print_below_each_other(json_object *script) {
         (void) putchar('\n');
 }
 
+/* That the service runs a script is not to say that it can: nothing inside is looked at, which is
+ * check's business. That goes by the settings of this machine where no directory is named. */
+static void print_pointer(json_object *scripts, const Options *options) {
+        static const char *const commands[] = {
+                [TRANSPORT_SYSTEM] = "'virt-hooks check'",
+                [TRANSPORT_USER] = "'virt-hooks check DIR'",
+                [TRANSPORT_ADDRESS] = "'virt-hooks check DIR'",
+                [TRANSPORT_HOST] = "'virt-hooks check' on that host",
+                [TRANSPORT_MACHINE] = "'virt-hooks check' on that machine",
+        };
+        bool any = false;
+
+        for (size_t i = 0; i < json_object_array_length(scripts); i++)
+                any |= service_script_is_usable(json_object_array_get_idx(scripts, i));
+        if (any && terminal_width() > 0)
+                (void) printf("\nThis is by owner and mode; %s finds what is wrong inside.\n",
+                              commands[options->transport]);
+}
+
 static int print_scripts(json_object *scripts) {
         static const Column columns[] = {
                 { "TYPE", false, false },
@@ -68,8 +87,12 @@ static int scripts(const Options *options, int n_arguments, char **arguments) {
 
         if (connection_open(&bus, options) < 0 || service_list_scripts(bus, &list) < 0)
                 return EXIT_TROUBLE;
-        if (!options->json)
-                return print_scripts(list);
+        if (!options->json) {
+                int status = print_scripts(list);
+
+                print_pointer(list, options);
+                return status;
+        }
         for (size_t i = 0; i < json_object_array_length(list); i++)
                 json_print_line(json_object_array_get_idx(list, i));
         return EXIT_SUCCESS;

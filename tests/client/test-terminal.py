@@ -57,7 +57,7 @@ class TerminalTestCase(CommandTestCase):
         result = self.on_terminal(columns, *arguments, NO_COLOR="1")
         self.assertEqual((result.status, result.errors), (0, b""))
         self.assertNotRegex(result.text, HARMFUL)
-        first, *rows = result.lines
+        first, *rows = result.text.partition("\n\n")[0].splitlines()
         for line in (first, *rows):
             self.assertLessEqual(display_width(line), columns, line)
             self.assertEqual(line, line.rstrip())
@@ -188,6 +188,7 @@ class ForeignOperation(TerminalTestCase):
 class Scripts(TerminalTestCase):
     """Names of files and programs may have anything but a slash and a NUL."""
 
+    POINTER = "This is by owner and mode; 'virt-hooks check DIR' finds what is wrong inside.\n"
     FILE, SHOWN = "\x1b]0;t\x07 10\nx\t\u202e\u00e4", "\\x1b]0;t\\x07 10\\x0ax\\x09\\u{202e}\u00e4"
 
     def test_reason(self):
@@ -218,7 +219,20 @@ class Scripts(TerminalTestCase):
         for columns in (80, 200):
             self.assertEqual(self.on_terminal(columns, "scripts", NO_COLOR="1").text,
                              f"{self.hooks}/qemu.d/{self.SHOWN}\n  qemu: it runs\n"
-                             f"{self.hooks}/qemu.d/{'long-' * 30}\n  qemu: it does not run; {why_not}\n")
+                             f"{self.hooks}/qemu.d/{'long-' * 30}\n  qemu: it does not run; {why_not}\n\n{self.POINTER}")
+            self.assertTrue(self.on_terminal(600, "scripts").text.endswith(f"\n\n{self.POINTER}"))
+
+    def test_pointer_to_check(self):
+        """The service looks at owners and modes. People are told who looks further; programs count lines."""
+        self.script("qemu", "", mode=0o644)
+        self.start()
+        self.assertNotIn("check", self.on_terminal(200, "scripts").text)
+        self.script("network", "")
+        self.assertTrue(self.on_terminal(200, "scripts").text.endswith(f"\n\n{self.POINTER}"))
+        for option, command in (("--user", "'virt-hooks check DIR'"), ("--system", "'virt-hooks check'")):
+            variable = "DBUS_SESSION_BUS_ADDRESS" if option == "--user" else "DBUS_SYSTEM_BUS_ADDRESS"
+            self.assertIn(f"; {command} finds", self.on_terminal(200, option, "scripts", **{variable: self.bus.address}).text)
+        self.assertNotIn("check", self.virt_hooks("scripts").text + self.on_terminal(200, "--json", "scripts").text)
 
     def test_no_text(self):
         """A name that is no UTF-8 is told with U+FFFD."""
