@@ -29,7 +29,7 @@ int attach_script_check_safety(const AttachMove *move, const char *path) {
 
 /* A script that has the path of TYPE.d in it would look in vain where that was. */
 static int check_text(AttachMove *move, HookType type, const char *path) {
-        _cleanup_free_ char *whole = attach_path(move->root, path), *command = NULL;
+        _cleanup_free_ char *whole = attach_path(move->root, path), *remedy = NULL;
         _cleanup_free_ char *name = text_format("%s.d", hook_type_to_string(type));
         _cleanup_free_ char *folder = name ? attach_join(move->from, name) : NULL;
         unsigned levels = 0, line;
@@ -46,12 +46,13 @@ static int check_text(AttachMove *move, HookType type, const char *path) {
                 return 0;
         for (const char *p = path + strlen(move->from) + 1; (p = strchr(p, '/')); p++)
                 levels++;
-        command = script_text_command(whole, move->from, levels, move->to);
-        if (!command)
+        remedy = script_text_remedy(whole, move->from, levels, move->to,
+                                    move->attach ? "detach" : "attach");
+        if (!remedy)
                 return -ENOMEM;
         complain("%s has in line %u the path of %s, which moves, or of what it is in; this lets it "
                  "look elsewhere: %s",
-                 whole, line, folder, command);
+                 whole, line, folder, remedy);
         move->refused = true;
         return 0;
 }

@@ -146,8 +146,8 @@ static void check_moved_folder(HooksCheck *check, const Subject *subject, bool i
                                                      strrchr(folder, '/') + 1);
                 if (line > 0)
                         findings_add(check->findings, subject, "moved-folder",
-                                     script_text_command(subject->path, *directory, in_folder,
-                                                         check->directory),
+                                     script_text_remedy(subject->path, *directory, in_folder,
+                                                        check->directory, "detach"),
                                      "in line %u it looks into %s, which has moved to %s/%s.d",
                                      line, folder, check->directory, type);
         }

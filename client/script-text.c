@@ -40,6 +40,7 @@ bool script_text_has(const char *path, const char *text) {
 typedef enum Language {
         LANGUAGE_UNKNOWN,
         LANGUAGE_SHELL,
+        LANGUAGE_PYTHON,
         LANGUAGE_HASHED, /* another one whose comments begin with "#" */
 } Language;
 
@@ -51,11 +52,13 @@ static bool is_version_of(const char *name, const char *program) {
 }
 
 static Language language_from_interpreter(const char *name) {
-        static const char *const hashed[] = { "python", "perl", "ruby",  "awk",    "gawk", "mawk",
-                                              "fish",   "csh",  "tclsh", "expect", "tcsh" };
+        static const char *const hashed[] = { "perl", "ruby", "awk",   "gawk",   "mawk",
+                                              "fish", "csh",  "tclsh", "expect", "tcsh" };
 
         if (script_syntax_shell(name))
                 return LANGUAGE_SHELL;
+        if (is_version_of(name, "python"))
+                return LANGUAGE_PYTHON;
         for (size_t i = 0; i < ELEMENTS(hashed); i++)
                 if (is_version_of(name, hashed[i]))
                         return LANGUAGE_HASHED;
@@ -195,22 +198,38 @@ static Language language_of_file(const char *path) {
         return script_text_read(path, &script) > 0 ? language_of(script) : LANGUAGE_UNKNOWN;
 }
 
-char *script_text_command(const char *path, const char *folder, unsigned levels, const char *to) {
-        _cleanup_free_ char *word = text_shell_word(path), *up = NULL;
+/* "/.." for each of the LEVELS. */
+static char *climb(unsigned levels) {
+        _cleanup_free_ char *text = NULL;
         size_t size;
-        FILE *stream;
+        FILE *stream = open_memstream(&text, &size);
 
-        if (!word)
-                return NULL;
-        if (language_of_file(path) != LANGUAGE_SHELL)
-                return text_format("sed -i --follow-symlinks 's|%s|%s|g' %s", folder, to, word);
-        stream = open_memstream(&up, &size);
         if (!stream)
                 return NULL;
         while (levels-- > 0)
                 (void) fputs("/..", stream);
-        if (fclose(stream) != 0)
+        return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
+}
+
+char *script_text_remedy(const char *path, const char *folder, unsigned levels, const char *to,
+                         const char *back) {
+        _cleanup_free_ char *word = text_shell_word(path), *up = climb(levels), *beside = NULL;
+        Language language = language_of_file(path);
+
+        if (!word || !up)
                 return NULL;
-        return text_format("sed -i --follow-symlinks 's|%s|$(dirname \"$0\")%s|g' %s", folder, up,
-                           word);
+        if (language == LANGUAGE_SHELL)
+                return text_format("sed -i --follow-symlinks 's|%s|$(dirname \"$0\")%s|g' %s",
+                                   folder, up, word);
+        beside =
+                language == LANGUAGE_PYTHON
+                        ? text_format("write os.path.dirname(os.path.abspath(__file__))%s%s%s for "
+                                      "%s,",
+                                      levels > 0 ? " + \"" : "", up, levels > 0 ? "\"" : "", folder)
+                        : strdup("let it look beside itself,");
+        if (!beside)
+                return NULL;
+        return text_format("%s which works in both places; or, for the new place alone, so that %s "
+                           "will be refused: sed -i --follow-symlinks 's|%s|%s|g' %s",
+                           beside, back, folder, to, word);
 }

@@ -38,8 +38,10 @@ bool script_text_any_executable(const char *folder, ScriptUses *uses, const char
 bool script_text_is_used(const char *path, bool is_folder);
 
 /*
- * The command that has the script PATH no longer speak of FOLDER: if it is for a shell it finds the
- * same from its own place, LEVELS folders below FOLDER, else it speaks of TO. Ownership: the caller
+ * What has the script PATH no longer speak of FOLDER: if it is for a shell a command, after which
+ * it finds the same from its own place, LEVELS folders below FOLDER. Else what to write, or a
+ * command after which it speaks of TO; then the verb BACK is refused in turn. Ownership: the caller
  * frees it. NULL where memory is short.
  */
-char *script_text_command(const char *path, const char *folder, unsigned levels, const char *to);
+char *script_text_remedy(const char *path, const char *folder, unsigned levels, const char *to,
+                         const char *back);

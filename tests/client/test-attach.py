@@ -425,7 +425,6 @@ class Refused(AttachTestCase):
         for name, text, mended in (
                 ("qemu", f"#!/bin/sh\nexec {LIBVIRT}/qemu.d/$1\n", 'exec $(dirname "$0")/qemu.d/$1'),
                 ("qemu", f'#!/bin/bash\nhooks="{LIBVIRT}"\n', 'hooks="$(dirname "$0")"'),
-                ("qemu", f"#!/usr/bin/python3\nhooks = '{LIBVIRT}/qemu.d'\n", f"'{OWN}/qemu.d'"),
                 ("qemu.d/10-x", f"#!/bin/sh\nexec {LIBVIRT}/qemu.d/$1.sh\n", 'exec $(dirname "$0")/../qemu.d/$1.sh'),
                 (web, f"#!/bin/sh\n. {LIBVIRT}/qemu.d/lib\n", '. $(dirname "$0")/../../../../qemu.d/lib')):
             with self.subTest(text):
@@ -441,6 +440,34 @@ class Refused(AttachTestCase):
                 self.done("attach")
                 os.unlink(script.replace(self.libvirt, self.own))
                 self.done("detach")
+
+    def test_path_in_python(self):
+        """No command makes it good in both places. What is said does, and the command in one."""
+        beside = "os.path.dirname(os.path.abspath(__file__))"
+        self.libvirts("qemu.d/web/x")
+        for name, path in (("qemu", beside), ("qemu.d/10-x", f'{beside} + "/.."')):
+            with self.subTest(name):
+                text = f"#!/usr/bin/python3\nimport os\nos.chdir('{LIBVIRT}')\nassert os.path.exists('qemu.d/web/x')\n"
+                script = self.libvirts(name, text)
+                refusal = self.refused("attach", words=[f"in line 3 the path of {LIBVIRT}/qemu.d", f"write {path} for {LIBVIRT},",
+                                                        "works in both places", "detach"])
+                subprocess.run(["sh", "-c", refusal.complaint.rpartition("refused: ")[2]], check=True)
+                self.done("attach")
+                refusal = self.refused("detach", words=[f"write {path} for {OWN},", "attach"])
+                subprocess.run(["sh", "-c", refusal.complaint.rpartition("refused: ")[2]], check=True)
+                self.done("detach")
+                self.libvirts(name, text.replace(f"'{LIBVIRT}'", path))
+                for verb, place in (("attach", self.own), ("detach", self.libvirt)):
+                    self.done(verb)
+                    subprocess.run([f"{place}/{name}"], check=True)
+                os.unlink(script)
+
+    def test_path_in_another_language(self):
+        self.libvirts("qemu", f"#!/usr/bin/perl\nchdir '{LIBVIRT}';\n")
+        self.libvirts("qemu.d/web/x")
+        refusal = self.refused("attach", words=["let it look beside itself", "works in both places", "detach"])
+        subprocess.run(["sh", "-c", refusal.complaint.rpartition("refused: ")[2]], check=True)
+        self.done("attach")
 
     def test_path_in_many_scripts(self):
         """All are told of at once."""
