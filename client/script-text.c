@@ -211,6 +211,20 @@ static char *climb(unsigned levels) {
         return fclose(stream) == 0 ? TAKE_PTR(text) : NULL;
 }
 
+/* Between single quotes $(...) is mere text: those that begin with FOLDER begin behind it then. */
+static char *shell_command(const char *path, const char *folder, const char *up, const char *word) {
+        _cleanup_free_ char *quoted = text_format("'%s", folder), *first = NULL;
+
+        if (!quoted)
+                return NULL;
+        first = script_text_has(path, quoted)
+                        ? text_format("s|\\x27%s|\"$(dirname \"$0\")%s\"\\x27|g; ", folder, up)
+                        : strdup("");
+        return first ? text_format("sed -i --follow-symlinks '%ss|%s|$(dirname \"$0\")%s|g' %s",
+                                   first, folder, up, word)
+                     : NULL;
+}
+
 char *script_text_remedy(const char *path, const char *folder, unsigned levels, const char *to,
                          const char *back) {
         _cleanup_free_ char *word = text_shell_word(path), *up = climb(levels), *beside = NULL;
@@ -219,8 +233,7 @@ char *script_text_remedy(const char *path, const char *folder, unsigned levels, 
         if (!word || !up)
                 return NULL;
         if (language == LANGUAGE_SHELL)
-                return text_format("sed -i --follow-symlinks 's|%s|$(dirname \"$0\")%s|g' %s",
-                                   folder, up, word);
+                return shell_command(path, folder, up, word);
         beside =
                 language == LANGUAGE_PYTHON
                         ? text_format("write os.path.dirname(os.path.abspath(__file__))%s%s%s for "

@@ -441,6 +441,18 @@ class Refused(AttachTestCase):
                 os.unlink(script.replace(self.libvirt, self.own))
                 self.done("detach")
 
+    def test_path_in_single_quotes(self):
+        """There $(dirname "$0") would be five words, and none a folder."""
+        self.libvirts("qemu.d/web/x")
+        text = f"#!/bin/sh\nset -e\na='{LIBVIRT}' b='{LIBVIRT}/qemu.d/web/x' c=\"{LIBVIRT}/qemu.d\"\n[ -d \"$a\"/qemu.d ]; [ -f $b ]; [ -d \"$c/web\" ]\n"
+        script = self.libvirts("qemu", text)
+        refusal = self.refused("attach", words=["in line 3 the path"])
+        subprocess.run(["sh", "-c", refusal.complaint.partition("look elsewhere: ")[2]], check=True)
+        for place in (self.libvirt, self.own):
+            subprocess.run([f"{place}/qemu"], check=True)
+            self.done("attach" if place == self.libvirt else "detach")
+        self.assertTrue(os.path.exists(script))
+
     def test_path_in_python(self):
         """No command makes it good in both places. What is said does, and the command in one."""
         beside = "os.path.dirname(os.path.abspath(__file__))"
