@@ -33,7 +33,7 @@ esac
 test_packages="acl bash clang clang-format clang-tidy cppcheck dbus-broker debhelper dpkg-dev libclang-rt-14-dev libcmocka-dev
         lintian mandoc polkitd python3-dbus python3-editorconfig python3-gi shellcheck strace util-linux valgrind libxml2-utils xz-utils zsh"
 machine_packages="dbus dbus-broker dbus-user-session dnsmasq-base iproute2 iptables jq libvirt-clients libvirt-daemon
-        libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
+        libvirt-daemon-driver-lxc libvirt-daemon-system polkitd procps python3 qemu-system-x86 systemd-container"
 [ "$quick" = yes ] || test_packages="$test_packages $machine_packages"
 # shellcheck disable=SC2086,SC2154 # lists of words, of setup.sh
 need_packages $build_packages $client_packages $test_packages || exit

@@ -44,6 +44,8 @@ class Observer:
 
 class LibvirtTestCase(unittest.TestCase):
     maxDiff = None
+    normaliser = Normaliser
+    scripts_cgroup = "/virt-hooks.service"  # where the service runs them
     documents_are_checked = True
     check_signals = HooksTestCase.check_signals
     _check_details = HooksTestCase._check_details
@@ -66,7 +68,7 @@ class LibvirtTestCase(unittest.TestCase):
     def compare(self, plain, attached):
         """All that the one came to is what the other did, but for what is meant to differ."""
         normalised = [[normaliser.step(step) for step in battery.steps]
-                      for battery, normaliser in ((plain, Normaliser()), (attached, Normaliser()))]
+                      for battery, normaliser in ((plain, self.normaliser()), (attached, self.normaliser()))]
         for expected, seen in zip(*normalised, strict=True):
             for what in ("results", "state"):
                 with self.subTest(f"{expected['name']}, {what}"):
@@ -77,13 +79,13 @@ class LibvirtTestCase(unittest.TestCase):
         with self.subTest("libvirtd's log"):
             self.assertGreaterEqual(sum("Hook script execution failed" in line for line in plain.log), plain.logged_failures)
             texts = [[undo_differences(normaliser.text(line)) for line in battery.log]
-                     for battery, normaliser in ((plain, Normaliser()), (attached, Normaliser()))]
+                     for battery, normaliser in ((plain, self.normaliser()), (attached, self.normaliser()))]
             self.assertEqual(texts[1], [text for text in texts[0] if not text.endswith(": first\n")])
 
     def check_bus(self, attached, events):
         all_records = [record for step in attached.steps for record in step.records]
         for record in all_records:
-            self.assertIn("/virt-hooks.service", record["cgroup"])
+            self.assertIn(self.scripts_cgroup, record["cgroup"])
         self.check_order(events, all_records)
         steps = {run_of(record): step for step in attached.steps for record in step.records}
         finished = {event.run: event for event in events if event.name == "HookFinished"}

@@ -103,10 +103,10 @@ fi
 """
 
 
-def install_recorders(folder):
-    """Two scripts for qemu, one for each other type that libvirtd has drivers for here."""
+def install_recorders(folder, guests="qemu"):
+    """Two scripts for guests, one for each other type."""
     os.makedirs(PLACE, exist_ok=True)
-    for name in ("daemon", "network", "qemu", "qemu.d/10-second"):
+    for name in ("daemon", "network", guests, f"{guests}.d/10-second"):
         write(os.path.join(folder, name), RECORDER, 0o755)
 
 
@@ -185,7 +185,8 @@ def records():
 def event_of(record):
     """(type, object, operation, sub-operation, extra): what an observer on the bus hears of a script's run."""
     path, *words = record["argv"]
-    kind = next(word.removesuffix(".d") for word in path.split("/") if word.removesuffix(".d") in ("daemon", "network", "qemu"))
+    kinds = ("daemon", "network", "qemu", "lxc")
+    kind = next(word.removesuffix(".d") for word in path.split("/") if word.removesuffix(".d") in kinds)
     return (kind, *words)
 
 

@@ -42,7 +42,8 @@ INSIDE = "/mnt/virt-hooks"
 RESULTS = f"{INSIDE}/results"
 
 # Set in the machine, and nowhere else.
-IS_INSIDE = "VIRT_HOOKS_MACHINE" in os.environ
+IS_INSIDE_NAME = "VIRT_HOOKS_MACHINE"
+IS_INSIDE = IS_INSIDE_NAME in os.environ
 
 # Not multi-user.target: what this system's administrator has enabled is none of the tests' business.
 TARGET = """[Unit]
@@ -61,7 +62,6 @@ FailureAction=poweroff
 
 [Service]
 Type=oneshot
-Environment=VIRT_HOOKS_MACHINE=1
 ExecStart={command}
 ExecStopPost=/bin/sh -c 'echo "$EXIT_STATUS" > {results}/status; journalctl -q -o short-monotonic > {results}/journal'
 WorkingDirectory=/
@@ -270,16 +270,16 @@ def _exit_on_signals():
         signal.signal(number, on_signal)
 
 
-def main(seconds=120):
+def main(seconds=120, new_machine=Machine):
     """Runs the program's tests, in a machine of their own that gets this much time."""
     if IS_INSIDE:
         tap.main()
     _exit_on_signals()
     program = os.path.relpath(os.path.abspath(sys.argv[0]), TOP_SRCDIR)
-    environment = {"top_srcdir": f"{INSIDE}/source", "top_builddir": f"{INSIDE}/build", "TEST_TIMEOUT_FACTOR": f"{FACTOR:g}",
-                   "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8", "VIRT_HOOKS_MACHINE_BUS": BUS}
+    environment = {IS_INSIDE_NAME: "1", "top_srcdir": f"{INSIDE}/source", "top_builddir": f"{INSIDE}/build",
+                   "TEST_TIMEOUT_FACTOR": f"{FACTOR:g}", "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C.UTF-8", "VIRT_HOOKS_MACHINE_BUS": BUS}
     try:
-        with Machine() as machine:
+        with new_machine() as machine:
             try:
                 status = machine.run("/usr/bin/env", *(f"{name}={value}" for name, value in environment.items()),
                                      "/usr/bin/python3", f"{INSIDE}/source/{program}", *sys.argv[1:], seconds=seconds)
