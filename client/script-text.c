@@ -15,6 +15,8 @@
 #include "script-syntax.h"
 #include "text.h"
 
+#define SCRIPTS_MAX 100U /* of a folder; each file may be looked for in all of them */
+
 size_t script_text_read(const char *path, char **ret) {
         FILE *file = fopen(path, "re");
         size_t n = 0;
@@ -158,15 +160,17 @@ static bool reads(const char *path, const char *element) {
 bool script_text_any_executable(const char *folder, ScriptUses *uses, const char *text) {
         DIR *directory = opendir(folder);
         const struct dirent *entry;
+        unsigned looked_at = 0;
         bool found = false;
         struct stat st;
 
-        while (directory && !found && (entry = readdir(directory))) {
+        while (directory && !found && looked_at < SCRIPTS_MAX && (entry = readdir(directory))) {
                 _cleanup_free_ char *path = NULL;
 
                 if (fstatat(dirfd(directory), entry->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode) ||
                     !(st.st_mode & 0111))
                         continue;
+                looked_at++;
                 if (asprintf(&path, "%s/%s", folder, entry->d_name) < 0)
                         path = NULL;
                 found = path && (!uses || uses(path, text));

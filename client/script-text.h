@@ -26,8 +26,8 @@ unsigned script_text_speaks_of(const char *path, const char *folder, const char 
 
 typedef bool ScriptUses(const char *path, const char *text);
 
-/* Whether FOLDER has an executable file, and where USES is not NULL one for whose path it is true.
- */
+/* Whether FOLDER has an executable file, and where USES is not NULL one for whose path it is true:
+ * of many only some are looked at. */
 bool script_text_any_executable(const char *folder, ScriptUses *uses, const char *text);
 
 /*
