@@ -18,7 +18,24 @@
 static const char *const programs[] = { "virsh",    "virt-admin", "virt-clone",  "virt-install",
                                         "virt-top", "virt-xml",   "virt-viewer", "virt-manager" };
 
-static bool is_libvirts(const char *name) {
+/*
+ * Whether the text behind a virsh is about a device of this machine. No guest is locked for that,
+ * so it is answered while the hook is waited for: many have a card detached like this before the
+ * guest gets it.
+ */
+static bool is_about_device(const char *rest, size_t size) {
+        static const char start[] = "nodedev-";
+
+        while (size > 0 && (*rest == ' ' || *rest == '\t')) {
+                rest++;
+                size--;
+        }
+        return size >= strlen(start) && strncmp(rest, start, strlen(start)) == 0;
+}
+
+static bool is_libvirts(const char *name, const char *rest, size_t size) {
+        if (streq(name, "virsh") && is_about_device(rest, size))
+                return false;
         for (size_t i = 0; i < ELEMENTS(programs); i++)
                 if (streq(name, programs[i]))
                         return true;

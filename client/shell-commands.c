@@ -45,7 +45,7 @@ typedef struct Document {
 typedef struct Scan {
         const char *p, *end;
         unsigned line;
-        bool (*is_wanted)(const char *name);
+        ShellCommandWanted *is_wanted;
         Frame stack[DEPTH_MAX];
         size_t depth; /* of the open frame */
         ShellCommand found[FOUND_MAX];
@@ -177,7 +177,7 @@ static void take_name(Scan *scan, const char *word) {
 
         scan->command = false;
         if (scan->n_found >= FOUND_MAX || strlen(name) >= sizeof(command.name) ||
-            !scan->is_wanted(name))
+            !scan->is_wanted(name, scan->p, (size_t) (scan->end - scan->p)))
                 return;
         (void) strcpy(command.name, name);
         scan->found[scan->n_found++] = command;
@@ -507,7 +507,7 @@ static void take_plain(Scan *scan) {
         }
 }
 
-bool shell_commands_find(const char *text, size_t size, bool (*is_wanted)(const char *name),
+bool shell_commands_find(const char *text, size_t size, ShellCommandWanted *is_wanted,
                          ShellCommand *ret) {
         Scan scan = {
                 .p = text,

@@ -14,9 +14,12 @@ typedef struct ShellCommand {
         char name[32]; /* without its directory */
 } ShellCommand;
 
+/* Whether the command NAME, without its directory, is one; REST is the text behind it. */
+typedef bool ShellCommandWanted(const char *name, const char *rest, size_t size);
+
 /*
- * The first command that the script waits for and whose name IS_WANTED, which gets it without its
- * directory. Returns false where there is none, or the text cannot be followed.
+ * The first command that the script waits for and that IS_WANTED. Returns false where there is
+ * none, or the text cannot be followed.
  */
-bool shell_commands_find(const char *text, size_t size, bool (*is_wanted)(const char *name),
+bool shell_commands_find(const char *text, size_t size, ShellCommandWanted *is_wanted,
                          ShellCommand *ret);

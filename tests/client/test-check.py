@@ -581,13 +581,14 @@ class CallsToLibvirt(CheckTestCase):
              "cat <<EOF\ntext\nEOF\nvirsh list", "cat <<-'EOF'\n\ttext\n\tEOF\nvirsh list", "x=$((1 + 2)); virsh list",
              "x=${1:-a}; virsh list", "sleep 1 & virsh list", "( sleep 1 ) & virsh list", "virsh \\\n  list",
              "echo 'it is # no comment'; virsh list", "virt-xml $1 --edit", "exec virsh list", "x=$(f | { read y && echo $y; }); virsh list",
-             "((true\nfalse) | cat) 3>&1\nvirsh list")
+             "((true\nfalse) | cat) 3>&1\nvirsh list", "virsh nodedev-detach $CARD; virsh list", "virsh\nvirsh nodedev-list")
     NO_CALLS = ("# virsh list", "true # virsh list", "echo virsh list", "echo 'virsh list'", 'echo "; virsh list"', "echo '\nvirsh list\n'",
                 "virt-hooks list", "virt-what", "cat <<EOF\nvirsh list\nEOF", "cat <<-EOF\n\tvirsh list\n\tEOF", "ssh host virsh list",
                 "systemd-run --no-block virsh list", "virsh list &", "(sleep 1; virsh list) &", "{ sleep 1; virsh list; } >/dev/null 2>&1 &",
                 "(sleep 1\nvirsh list\n) </dev/null &", "while sleep 1; do\nvirsh list\ndone &", "sleep 1 && virsh list &",
                 "nohup virsh list >/dev/null 2>&1 &", "virsh=/usr/bin/virsh", "case $1 in virsh) : ;; esac", "case $1 in\nvirsh | x) : ;;\nesac",
                 "for x in virsh list; do :; done", "command -v virsh-like", "my-virsh list", "virsh-x list", ": virsh", "echo a > virsh",
+                "virsh nodedev-detach pci_0000_01_00_0", "/usr/bin/virsh \tnodedev-reattach $CARD",
                 "echo \\\nvirsh list", "[ $1 = virsh ]", "logger \"the command 'virsh list'\"")
 
     def test_shell(self):
