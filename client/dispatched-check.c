@@ -32,19 +32,14 @@ static const char *name_of(const Subject *subject) {
 
 /* Nothing runs from the folder at SUBJECT, which should have been called NAME. */
 static char *rename_command(const Subject *subject, const char *name) {
-        _cleanup_free_ char *path = NULL, *word = NULL;
+        _cleanup_free_ char *path = NULL;
 
         if (asprintf(&path, "%.*s%s", (int) (name_of(subject) - subject->path), subject->path,
                      name) < 0) {
                 path = NULL;
                 return NULL;
         }
-        word = text_shell_word(path);
-        if (!word)
-                return NULL;
-        return access(path, F_OK) < 0 ? text_format("mv %s %s", subject->word, word)
-                                      : text_format("mv -n %s/* %s/ && rmdir %s", subject->word,
-                                                    word, subject->word);
+        return script_check_rename_folder(subject, path, false);
 }
 
 static bool has(const Subject *folder, const char *name) {

@@ -321,7 +321,7 @@ static bool is_used(const HooksCheck *check, const char *name, const struct stat
 
 /* The command that gives the file or folder at SUBJECT the name that it was meant to have. */
 static char *rename_command(HooksCheck *check, const Subject *subject, bool is_folder) {
-        bool *promised = &check->promised[subject->type][is_folder];
+        bool *promised = &check->promised[subject->type][is_folder], will_have = *promised;
         _cleanup_free_ char *path = NULL, *word = NULL;
 
         if (asprintf(&path, "%s/%s%s", check->directory, hook_type_to_string(subject->type),
@@ -329,15 +329,14 @@ static char *rename_command(HooksCheck *check, const Subject *subject, bool is_f
                 path = NULL;
                 return NULL;
         }
+        *promised = true;
+        if (is_folder)
+                return script_check_rename_folder(subject, path, will_have);
         word = text_shell_word(path);
         if (!word)
                 return NULL;
-        if (access(path, F_OK) < 0 && !*promised) {
-                *promised = true;
+        if (access(path, F_OK) < 0 && !will_have)
                 return text_format("mv %s %s", subject->word, word);
-        }
-        if (is_folder)
-                return text_format("mv -n %s/* %s/", subject->word, word);
         return text_format("mkdir -p %s.d && mv -n %s %s.d/", word, subject->word, word);
 }
 

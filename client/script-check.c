@@ -72,6 +72,19 @@ void script_check_safety(const Subject *subject, Findings *findings) {
         safe_path_problems_clear(&problems);
 }
 
+char *script_check_rename_folder(const Subject *subject, const char *path, bool will_have) {
+        _cleanup_free_ char *word = text_shell_word(path);
+        struct stat st;
+
+        if (!word)
+                return NULL;
+        if (!will_have && access(path, F_OK) < 0)
+                return text_format("mv -T %s %s", subject->word, word);
+        if (lstat(subject->path, &st) == 0 && S_ISLNK(st.st_mode)) /* it may be others' */
+                return text_format("rm %s", subject->word);
+        return text_format("mv -n %s/* %s/ && rmdir %s", subject->word, word, subject->word);
+}
+
 /* The folder that SUBJECT lies in, as a shell takes it. Ownership: the caller frees it. */
 static char *parent_word(const Subject *subject) {
         _cleanup_free_ char *parent =
@@ -92,12 +105,10 @@ static void check_directory(const Subject *subject, bool in_folder, Findings *fi
                              "it is a folder in a .d folder, and what lies in it does not run");
                 return;
         }
-        proper = text_format("%s.d", subject->path);
+        if (asprintf(&proper, "%s.d", subject->path) < 0)
+                proper = NULL;
         findings_add(findings, subject, "directory",
-                     proper && access(proper, F_OK) == 0
-                             ? text_format("mv -n %s/* %s.d/ && rmdir %s", subject->word,
-                                           subject->word, subject->word)
-                             : text_format("mv %s %s.d", subject->word, subject->word),
+                     proper ? script_check_rename_folder(subject, proper, false) : NULL,
                      "it is a folder, where a script should be; that of its scripts is "
                      "called %s.d",
                      hook_type_to_string(subject->type));

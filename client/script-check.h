@@ -27,5 +27,9 @@ ScriptVerdict script_check(const Subject *subject, bool in_folder, bool strict, 
 /* The path at SUBJECT leads nowhere, stat(2) has said why: adds that. */
 void script_check_link(const Subject *subject, int error, Findings *findings);
 
+/* The command that gives the folder at SUBJECT the name PATH, or brings what is in it to what has
+ * that name, or WILL_HAVE it. Ownership: the caller frees it. NULL where memory is short. */
+char *script_check_rename_folder(const Subject *subject, const char *path, bool will_have);
+
 /* Adds why others could change what is at SUBJECT. */
 void script_check_safety(const Subject *subject, Findings *findings);

@@ -213,6 +213,15 @@ class Dispatched(CheckTestCase):
                 self.assert_mended(self.assert_one(f"qemu.d/web-01/{name}", "unknown-operation", f"did you mean {meant}?"))
                 self.assertTrue(os.path.exists(self.hook(f"qemu.d/web-01/{meant}/10-x")))
 
+    def test_two_that_are_the_same(self):
+        """The second remedy does not put it where nothing looks."""
+        for name in ("realease", "relase"):
+            self.script(f"qemu.d/web-01/{name}/{name}")
+        for finding in self.check():
+            subprocess.run(["sh", "-c", finding["remedy"]], stderr=subprocess.DEVNULL, check=False)
+        self.assert_mended(self.assert_one("qemu.d/web-01/relase", "unknown-operation"))
+        self.assertEqual(sorted(os.listdir(self.hook("qemu.d/web-01/release"))), ["realease", "relase"])
+
     def test_into_what_is_there(self):
         self.script("qemu.d/web-01/release/end/10-x")
         self.script("qemu.d/web-01/realease/extra")
@@ -760,6 +769,19 @@ class Names(CheckTestCase):
                 subprocess.run(["sh", "-c", finding["remedy"]], stderr=subprocess.DEVNULL, check=False)
                 self.assertIn(f": in {os.path.dirname(there)}\n", read_text(self.hook(there)))
                 self.assertTrue(os.path.exists(self.hook(name)))
+                shutil.rmtree(self.hooks)
+
+    def test_remedies_leave_alone_what_a_link_leads_to(self):
+        elsewhere = self.script("10-x", directory=self.make_directory("elsewhere"))
+        for link, there in (("libxl", "libxl.d/20-x"), ("Network.d", "network.d/20-x"),
+                            ("qemu.d/web-01/relase", "qemu.d/web-01/release/20-x")):
+            with self.subTest(link=link):
+                self.script("qemu", DISPATCHER)
+                self.script(there)
+                self.link(os.path.dirname(elsewhere), link)
+                finding, = self.check()
+                self.assert_mended(finding)
+                self.assertTrue(os.path.exists(elsewhere))
                 shutil.rmtree(self.hooks)
 
     def test_a_name_that_resembles_none(self):
