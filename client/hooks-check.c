@@ -106,14 +106,15 @@ static bool is_folder(const char *path) {
         return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* Whether the script at PATH speaks of FOLDER, a .d folder, or makes its name of its own. */
+/* Whether the script at PATH speaks of FOLDER, a .d folder, or makes its name of its own. One that
+ * cannot be read may. */
 static bool looks_into(const char *path, const char *folder) {
         static const char *const own[] = { "$0.d", "${0}.d", "$0\".d", "${0}\".d" };
 
         for (size_t i = 0; i < ELEMENTS(own); i++)
                 if (script_text_has(path, own[i]))
                         return true;
-        return script_text_has(path, folder);
+        return access(path, R_OK) < 0 || script_text_has(path, folder);
 }
 
 /* A folder in a .d folder that a script takes care of: many have one for each guest. */

@@ -269,6 +269,13 @@ class Dispatched(CheckTestCase):
                 os.chmod(self.hook(name), 0o777)
                 self.assert_mended(self.assert_one(name, "unsafe"))
 
+    @unittest.skipUnless(IS_ROOT, "it needs root to become somebody else")
+    def test_script_that_cannot_be_read(self):
+        """Nobody but root can tell whether it looks into folders."""
+        self.script("qemu.d/web-01/prepare/begin/10-x")
+        os.chmod(self.hook("qemu"), 0o700)
+        self.assertEqual([finding["kind"] for finding in self.check(preexec_fn=become_nobody)], ["unreadable"])
+
     def test_names_of_any_bytes(self):
         folder = os.fsencode(self.hook("qemu.d")) + b"/\xff/prepare"
         os.makedirs(folder)
