@@ -114,8 +114,8 @@ unsigned script_text_speaks_of(const char *path, const char *folder, const char 
 
                 if (!stop)
                         stop = end;
-                p = number > 1 && is_comment(language, line) ? NULL : line;
-                while (p && (p = memmem(p, (size_t) (stop - p), folder, length))) {
+                p = number > 1 && is_comment(language, line) ? stop : line;
+                while ((p = memmem(p, (size_t) (stop - p), folder, length))) {
                         p += length;
                         if (ends_or_has(p, name))
                                 return number;
