@@ -84,7 +84,7 @@ class Battery(Steps):
 
     state_commands = ("list --all --managed-save", "domstate web --reason", "domiflist web", "domblklist web", "net-list --all",
                       "net-port-list lan", "net-dumpxml lan")
-    logged_failures = 20
+    logged_failures = 21
 
     def run(self):
         cursor = log_cursor()
