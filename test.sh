@@ -40,22 +40,15 @@ need_packages $build_packages $client_packages $test_packages || exit
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/virt-hooks-test.XXXXXX")
 chmod 755 "$work" # plain users are among the tests
-trap clean_up EXIT
+trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
-beside=
-
-clean_up() {
-        [ -z "$beside" ] || { kill -KILL -- "-$beside" && wait "$beside"; } 2>/dev/null
-        chmod -R u+w "$work"
-        rm -rf "$work"
-}
 
 # stage NAME COMMAND...: one step that is right or wrong as a whole.
 stage() {
-        local name=$1 log=$work/stage-$BASHPID.log begun=$SECONDS
+        local name=$1 log=$work/stage.log begun=$SECONDS
         shift
         printf '== %s\n' "$name"
         if "$@" >"$log" 2>&1; then
@@ -241,36 +234,9 @@ package_in_machine() {
                         /usr/bin/python3 "$work/source/tests/machine/test-package.py"
 }
 
-# What measures nothing runs beside the tests, on the processor time that they leave. It is told at the end.
-analyses() {
-        local passed=0 failed=0
-        renice -n 19 -p $BASHPID >/dev/null
-        stage 'analysis by gcc' analyze gcc
-        stage 'analysis by clang-tidy' analyze clang-tidy
-        stage 'analysis by cppcheck' analyze cppcheck
-        echo $passed $failed >"$work/analyses.counts"
-}
-
-begin_analyses() {
-        set -m # in a process group of their own
-        analyses >"$work/analyses.said" 2>&1 &
-        beside=$!
-        set +m
-}
-
-end_analyses() {
-        local more_passed=0 more_failed=1
-        wait "$beside"
-        beside=
-        cat "$work/analyses.said"
-        read -r more_passed more_failed <"$work/analyses.counts"
-        passed=$((passed + more_passed)) failed=$((failed + more_failed))
-}
-
 copy_source "$work/source"
 stage 'autoreconf' make_configure || exit 1
 stage 'build with gcc' build "$work/gcc"
-begin_analyses
 check 'tests' "$work/gcc" check TEST_TIMEOUT_FACTOR=3
 check 'load, faults and access on dbus-broker' "$work/gcc" check TEST_TIMEOUT_FACTOR=3 VIRT_HOOKS_TEST_BUS=dbus-broker \
         VIRT_HOOKS_TEST_CALLS=3000 TESTS='tests/load/test-faults.py tests/load/test-journald.py tests/load/test-linger.py tests/load/test-need.py
@@ -299,6 +265,9 @@ stage 'tarball: build without git and autotools' build_from_tarball &&
 stage 'one version' one_version
 stage 'Debian package' debian_package
 [ "$quick" = yes ] || stage 'Debian package in a booted systemd' package_in_machine
+stage 'analysis by gcc' analyze gcc
+stage 'analysis by clang-tidy' analyze clang-tidy
+stage 'analysis by cppcheck' analyze cppcheck
 stage 'shell scripts' lint_shell
 stage 'layout of the code' lint_format
 stage 'names of headers' lint_header_names
@@ -308,7 +277,6 @@ stage 'manual pages and XML' lint_data
 stage 'the arguments of the demo' demo_arguments
 stage 'demo' "$work/source/demo.sh"
 stage 'demo, again' "$work/source/demo.sh"
-end_analyses
 
 printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
 [ $failed -eq 0 ]
