@@ -295,7 +295,7 @@ int attachment_find_libvirt(const Attachment *attachment, mode_t *ret_mode) {
 int attachment_make_folders(const Attachment *attachment) {
         _cleanup_free_ char *whole = attach_path(attachment->root, attachment->libvirt);
         struct stat st;
-        mode_t mode;
+        mode_t mode = 0;
         int r;
 
         if (!whole)
