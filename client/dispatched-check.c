@@ -11,7 +11,6 @@
 #include <stdio.h>
 
 #include "hook-name.h"
-#include "safe-path.h"
 #include "script-check.h"
 #include "script-text.h"
 #include "text.h"
@@ -84,22 +83,10 @@ static bool check_suboperation_name(DispatchedCheck *check, const Subject *subje
 }
 
 static void check_safety(DispatchedCheck *check, const Subject *subject) {
-        SafePathProblems problems;
-
-        if (!check->strict || safe_path_find_problems(subject->path, &problems) <= 0)
-                return; /* short memory has been short before, or will be soon */
-        for (size_t i = 0; i < problems.n; i++) {
-                const SafePathProblem *p = &problems.problems[i];
-                _cleanup_free_ char *word = text_shell_word(p->path);
-
-                if (safe_path_has_problem(&check->above, p))
-                        continue;
-                findings_add(check->findings, &(Subject){ p->path, word, subject->type }, "unsafe",
-                             strdup(p->remedy ? p->remedy : "mend the path"),
-                             "it %s, and the service does not see what its scripts run from there",
-                             p->problem);
-        }
-        safe_path_problems_clear(&problems);
+        if (check->strict)
+                script_check_safety(subject, &check->above,
+                                    "and the service does not see what its scripts run from there",
+                                    check->findings);
 }
 
 static void check_file(DispatchedCheck *check, const Subject *subject) {

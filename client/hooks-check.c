@@ -277,7 +277,7 @@ static void check_folder(HooksCheck *check, const Subject *subject) {
         else if (access(subject->path, R_OK | X_OK) < 0)
                 findings_add_unreadable(check->findings, subject, "listed", errno);
         else if (check->settings->ownership == OWNERSHIP_STRICT)
-                script_check_safety(subject, check->findings);
+                script_check_safety(subject, NULL, SCRIPT_CHECK_REFUSED, check->findings);
 }
 
 /* Calls LOOK with the subject NAME in this folder. */

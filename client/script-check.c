@@ -15,7 +15,6 @@
 #include "interpreter.h"
 #include "libvirt-call.h"
 #include "paths.h"
-#include "safe-path.h"
 #include "script-syntax.h"
 #include "script-text.h"
 #include "text.h"
@@ -56,7 +55,8 @@ void script_check_link(const Subject *subject, int error, Findings *findings) {
         }
 }
 
-void script_check_safety(const Subject *subject, Findings *findings) {
+void script_check_safety(const Subject *subject, const SafePathProblems *told,
+                         const char *consequence, Findings *findings) {
         SafePathProblems problems;
 
         if (safe_path_find_problems(subject->path, &problems) <= 0)
@@ -65,9 +65,10 @@ void script_check_safety(const Subject *subject, Findings *findings) {
              p++) {
                 _cleanup_free_ char *word = text_shell_word(p->path);
 
-                findings_add(findings, &(Subject){ p->path, word, subject->type }, "unsafe",
-                             strdup(p->remedy ? p->remedy : "mend the path"),
-                             "it %s, so the service refuses to run what is there", p->problem);
+                if (!told || !safe_path_has_problem(told, p))
+                        findings_add(findings, &(Subject){ p->path, word, subject->type }, "unsafe",
+                                     strdup(p->remedy ? p->remedy : "mend the path"), "it %s, %s",
+                                     p->problem, consequence);
         }
         safe_path_problems_clear(&problems);
 }
@@ -193,6 +194,6 @@ ScriptVerdict script_check(const Subject *subject, bool in_folder, bool strict, 
         }
         check_mount(subject, findings);
         if (strict)
-                script_check_safety(subject, findings);
+                script_check_safety(subject, NULL, SCRIPT_CHECK_REFUSED, findings);
         return ret_st->st_mode & 0111 ? SCRIPT_ACTIVE : SCRIPT_INACTIVE;
 }

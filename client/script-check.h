@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "findings.h"
+#include "safe-path.h"
 
 typedef enum ScriptVerdict {
         SCRIPT_ABSENT,   /* there is nothing */
@@ -31,5 +32,9 @@ void script_check_link(const Subject *subject, int error, Findings *findings);
  * that name, or WILL_HAVE it. Ownership: the caller frees it. NULL where memory is short. */
 char *script_check_rename_folder(const Subject *subject, const char *path, bool will_have);
 
-/* Adds why others could change what is at SUBJECT. */
-void script_check_safety(const Subject *subject, Findings *findings);
+#define SCRIPT_CHECK_REFUSED "so the service refuses to run what is there"
+
+/* Adds why others could change what is at SUBJECT, and what comes of it: CONSEQUENCE ends the
+ * sentence. What TOLD has is passed over; it may be NULL. */
+void script_check_safety(const Subject *subject, const SafePathProblems *told,
+                         const char *consequence, Findings *findings);
